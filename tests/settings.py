@@ -1,0 +1,1 @@
+from authsvc.settings import *  # noqa: F403
