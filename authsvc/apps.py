@@ -1,0 +1,20 @@
+"""The app of the ground floors, and the admin site that only memberships open."""
+
+from django.apps import AppConfig
+from django.contrib.admin.apps import AdminConfig
+
+
+class AuthsvcConfig(AppConfig):
+    """Ground floors: audit, tenants, vault, tokens, gate and ops share one app label."""
+
+    name = "authsvc"
+
+    def ready(self) -> None:
+        """Register the numbered start-up checks."""
+        from authsvc.ops import checks  # noqa: F401, PLC0415 - importing registers them
+
+
+class AuthsvcAdminConfig(AdminConfig):
+    """Puts our admin site in the place of the stock one."""
+
+    default_site = "authsvc.web.admin_base.HouseAdminSite"

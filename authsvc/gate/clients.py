@@ -1,0 +1,117 @@
+"""OAuth client authentication: ``client_secret_basic`` and ``client_secret_post`` (RFC 6749 §2.3.1), one method per request."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote_plus
+
+from django.http import HttpRequest, QueryDict
+
+from authsvc.audit.record import record
+from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
+from authsvc.tenants.models import Environment, Principal, PrincipalKind
+from authsvc.tokens.api_keys import verify_opaque
+from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.models import ApiKeyKind
+from authsvc.web.caller import Caller, CallerKind
+from authsvc.web.client_address import client_address
+from authsvc.web.request_id import request_id_of
+
+FORM = "application/x-www-form-urlencoded"
+MAXIMUM_PARAMETER = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An authenticated OAuth client and the caller it acts as in its own environment."""
+
+    principal: Principal
+    caller: Caller
+
+
+def form_of(request: HttpRequest) -> QueryDict:
+    """Return the form parameters; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2)."""
+    if request.content_type != FORM:
+        raise InvalidRequest(f"Send {FORM}.")
+    for name, values in request.POST.lists():
+        if len(values) > 1:
+            raise InvalidRequest(f"The parameter {name[:50]} is repeated.")
+        if "\x00" in str(values[0]) or len(str(values[0])) > MAXIMUM_PARAMETER:
+            raise InvalidRequest(f"The parameter {name[:50]} is malformed.")
+    return request.POST
+
+
+def authenticate_client(request: HttpRequest, environment: Environment, *, now: datetime) -> Client:
+    """Return the client of this environment; raises ``InvalidClient``, the same for every cause."""
+    client_id, secret = _credentials(request)
+    address = client_address(request)
+    try:
+        key = verify_opaque(secret, address=address, now=now)
+    except TokenRefused as refusal:
+        _note_failure(request, environment, client_id, refusal.reason, now)
+        raise InvalidClient from refusal
+    mine = key.environment_id == environment.id and key.principal_id == client_id
+    if key.kind != ApiKeyKind.CLIENT_SECRET or not mine:
+        _note_failure(request, environment, client_id, "not this client's secret", now)
+        raise InvalidClient
+    return Client(key.principal, client_caller(request, environment, key.principal, key.id))
+
+
+def client_caller(
+    request: HttpRequest, environment: Environment, principal: Principal, token_id: str, proof: str = "client_secret"
+) -> Caller:
+    """Return the caller for a principal at an OAuth endpoint; it holds no API scope there."""
+    return Caller(
+        tenant_id=environment.tenant_id,
+        tenant=environment.tenant.slug,
+        environment_id=environment.id,
+        environment=environment.name,
+        principal_id=principal.id,
+        kind=CallerKind(principal.kind),
+        scopes=frozenset(),
+        proof=proof,
+        token_id=token_id,
+        request_id=request_id_of(request),
+        address=client_address(request),
+    )
+
+
+def _credentials(request: HttpRequest) -> tuple[str, str]:
+    header = request.headers.get("Authorization", "")
+    form = form_of(request)
+    if header and "client_secret" in form:
+        raise InvalidRequest("Use one way of client authentication.")
+    if header:
+        client_id, secret = _basic(header)
+        if form.get("client_id", client_id) != client_id:
+            raise InvalidRequest("client_id differs from the authenticated client.")
+        return client_id, secret
+    return str(form.get("client_id", "")), str(form.get("client_secret", ""))
+
+
+def _basic(header: str) -> tuple[str, str]:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError) as error:
+        raise InvalidClient from error
+    client_id, colon, secret = text.partition(":")
+    if not colon:
+        raise InvalidClient
+    return unquote_plus(client_id), unquote_plus(secret)
+
+
+def _note_failure(request: HttpRequest, environment: Environment, client_id: str, reason: str, now: datetime) -> None:
+    """Audit a failure of a client that exists; made-up names leave no row an outsider could pile up."""
+    principals = Principal.objects.for_tenant(environment.tenant_id).filter(environment=environment)
+    principal = principals.filter(id=client_id, kind=PrincipalKind.SERVICE_ACCOUNT).first()
+    if principal is None:
+        return
+    caller = client_caller(request, environment, principal, "")
+    detail = {"client_id": client_id, "method": "client_secret", "reason": reason}
+    record(caller, "client.authentication_failed", subject_id=client_id, detail=detail, now=now)

@@ -1,0 +1,99 @@
+"""``POST {issuer}/oauth/introspect`` (RFC 7662): everything not alive in this environment is ``{"active": false}`` and no more."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.http import HttpRequest, JsonResponse
+
+from authsvc.gate.authentication import admit, bearer_of
+from authsvc.gate.clients import authenticate_client, form_of
+from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
+from authsvc.tenants.models import Environment
+from authsvc.tenants.services import get_environment
+from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.issuer import issuer_of
+from authsvc.tokens.models import ApiKey, IssuedToken
+from authsvc.web.caller import Caller
+from authsvc.web.client_address import client_address
+from authsvc.web.request_id import request_id_of
+from rbac.permissions import has_scope
+
+
+def introspection_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
+    """Answer what a token of this environment is worth now. A client or a bearer with ``tokens:read`` may ask."""
+    now = datetime.now(UTC)
+    place = get_environment(tenant=tenant, environment=environment)
+    form = form_of(request)
+    require_client_or_bearer(request, place, scope="tokens:read", now=now)
+    raw = form.get("token", "")
+    if not raw:
+        raise InvalidRequest("token is missing.")
+    try:
+        subject = admit(raw, audience=None, now=now)
+    except TokenRefused:
+        return _answer({"active": False})
+    if subject.environment_id != place.id:
+        return _answer({"active": False})
+    return _answer(_document(subject))
+
+
+def require_client_or_bearer(request: HttpRequest, place: Environment, *, scope: str, now: datetime) -> Caller:
+    """Return the caller: an OAuth client of the environment, or a bearer with ``scope`` or a gateway token of it."""
+    raw = bearer_of(request.headers.get("Authorization", ""))
+    if not raw:
+        return authenticate_client(request, place, now=now).caller
+    try:
+        caller = admit(
+            raw,
+            audience="authsvc",
+            now=now,
+            address=client_address(request),
+            request_id=request_id_of(request),
+        )
+    except TokenRefused as refusal:
+        raise InvalidClient from refusal
+    allowed = caller.proof == "gateway_token" or has_scope(caller, scope)
+    if caller.environment_id != place.id or not allowed:
+        raise InvalidClient
+    return caller
+
+
+def _document(subject: Caller) -> dict[str, object]:
+    document: dict[str, object] = {
+        "active": True,
+        "token_type": "Bearer",
+        "iss": issuer_of(subject.tenant, subject.environment),
+        "sub": subject.principal_id,
+        "aud": subject.audience,
+        "scope": " ".join(sorted(subject.scopes)),
+        "scopes": sorted(subject.scopes),
+        "jti": subject.token_id,
+        "tenant": subject.tenant,
+        "env": subject.environment,
+        "trust_level": subject.trust_level,
+        "client_id": subject.principal_id,
+    }
+    if subject.device_id:
+        document["device_id"] = subject.device_id
+    document.update(_times(subject))
+    return document
+
+
+def _times(subject: Caller) -> dict[str, object]:
+    if subject.proof != "access_token":
+        key = ApiKey.objects.for_tenant(subject.tenant_id).get(id=subject.token_id)
+        times = {"iat": int(key.created_at.timestamp())}
+        return {**times, "exp": int(key.expires_at.timestamp())} if key.expires_at else {**times}
+    token = IssuedToken.objects.for_tenant(subject.tenant_id).filter(id=subject.token_id).first()
+    if token is None:
+        return {}
+    return {
+        "iat": int(token.created_at.timestamp()),
+        "exp": int(token.expires_at.timestamp()),
+        "client_id": token.client_id,
+    }
+
+
+def _answer(document: dict[str, object]) -> JsonResponse:
+    return JsonResponse(document, headers={"Cache-Control": "no-store"})

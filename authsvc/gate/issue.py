@@ -1,0 +1,111 @@
+"""What a token may carry: requested ∩ granted ∩ client maximum ∩ trust ceiling, for one audience; then it is minted.
+
+An empty request gets the client's default set, never everything. Raises the OAuth error that names the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from authsvc.gate.oauth_errors import InvalidScopeRequested, InvalidTarget
+from authsvc.tenants.models import Principal, Tenant
+from authsvc.tokens.issuer import API_AUDIENCE
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM
+from authsvc.tokens.services import MintedToken, TokenRequest, mint
+from authsvc.web.caller import Caller
+from devices.services.trust import DeviceTrust
+from rbac.audiences import scopes_of_gateways, scopes_of_own_api
+from rbac.catalogue import expand_for_agno, is_known
+from rbac.models import Gateway, GatewayKind
+from rbac.scopes import AUTHSVC_ADMIN, intersect, minimise
+from rbac.services.effective import effective_scopes
+from rbac.services.gateways import find_gateway_by_audience
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks for. ``scopes`` empty means the default set; ``audience`` empty means our own API."""
+
+    scopes: tuple[str, ...]
+    audience: str
+    grant_type: str
+    ttl_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who the token is for, with the limits of its client."""
+
+    principal: Principal
+    client_id: str
+    maximum_scopes: tuple[str, ...]
+    default_scopes: tuple[str, ...]
+    trust: DeviceTrust
+    device_id: str = ""
+    may_be_empty: bool = False  # a device without any scope is still somebody: its token says who, and opens nothing
+
+
+def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) -> MintedToken:
+    """Mint an access token for ``holder`` in the caller's environment, within all four limits."""
+    gateway = _gateway(caller, asked.audience)
+    scopes = issuable_scopes(caller, holder, asked.scopes, gateway, now=now)
+    request = TokenRequest(
+        principal_id=holder.principal.id,
+        client_id=holder.client_id,
+        audience=gateway.audience if gateway else API_AUDIENCE,
+        scopes=scopes,
+        ttl_seconds=_ttl(caller, asked),
+        trust_level=holder.trust.level,
+        grant_type=asked.grant_type,
+        device_id=holder.device_id,
+        algorithm=gateway.algorithm if gateway else DEFAULT_ALGORITHM,
+    )
+    return mint(caller, request, now=now)
+
+
+def issuable_scopes(
+    caller: Caller, holder: Holder, requested: Sequence[str], gateway: Gateway | None, *, now: datetime
+) -> frozenset[str]:
+    """Return what may be issued; raises ``InvalidScopeRequested`` for an unknown scope or an empty result."""
+    _require_known(requested)
+    admin_scope = gateway.admin_scope if gateway else AUTHSVC_ADMIN
+    wanted = requested or holder.default_scopes
+    granted = effective_scopes(
+        tenant_id=caller.tenant_id, principal_id=holder.principal.id, gateway=gateway, now=now
+    )
+    scopes = intersect(for_audience(wanted, gateway), holder.trust.permitted(granted), admin_scope=admin_scope)
+    if holder.maximum_scopes:
+        scopes = intersect(scopes, for_audience(holder.maximum_scopes, gateway), admin_scope=admin_scope)
+    if not scopes and not holder.may_be_empty:
+        raise InvalidScopeRequested
+    issued = minimise(scopes, admin_scope=admin_scope)
+    return expand_for_agno(issued) if gateway and gateway.kind == GatewayKind.AGNO else issued
+
+
+def for_audience(scopes: Sequence[str], gateway: Gateway | None) -> frozenset[str]:
+    """Return those scopes that mean something to the audience."""
+    return scopes_of_own_api(scopes) if gateway is None else scopes_of_gateways(scopes)
+
+
+def _require_known(requested: Sequence[str]) -> None:
+    unknown = [scope for scope in requested if not is_known(scope)]
+    if unknown:
+        raise InvalidScopeRequested(f"Unknown scope: {unknown[0][:100]}")
+
+
+def _gateway(caller: Caller, audience: str) -> Gateway | None:
+    if audience in {"", API_AUDIENCE}:
+        return None
+    gateway = find_gateway_by_audience(
+        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience
+    )
+    if gateway is None:
+        raise InvalidTarget
+    return gateway
+
+
+def _ttl(caller: Caller, asked: Asked) -> int:
+    ceiling = Tenant.objects.values_list("access_token_ttl_seconds", flat=True).get(id=caller.tenant_id)
+    return min(asked.ttl_seconds or ceiling, ceiling)

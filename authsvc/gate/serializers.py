@@ -1,0 +1,152 @@
+"""Shapes of the front door's REST calls."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from authsvc.audit.models import AuditCheckpoint, AuditEvent
+from authsvc.tokens.models import IssuedToken
+from authsvc.web.serializers import IdentifierField, ScopesField, StrictSerializer, TextField
+
+
+class ChannelQuestion(StrictSerializer):
+    """Who speaks through which channel."""
+
+    kind = TextField(max_length=20)
+    user = serializers.JSONField(required=False)
+    guild = serializers.JSONField(required=False)
+    chat = serializers.JSONField(required=False)
+    is_direct = serializers.BooleanField(default=True)
+
+
+class DecideInput(StrictSerializer):
+    """A question: a token and either a scope, or a gateway with method and path."""
+
+    token = TextField(max_length=16_384)
+    gateway = IdentifierField(required=False)
+    scope = TextField(max_length=255, required=False)
+    method = TextField(max_length=10, required=False)
+    path = TextField(max_length=2000, required=False)
+    device = IdentifierField(required=False)
+    channel = ChannelQuestion(required=False)
+
+
+class ReasonOutput(serializers.Serializer[Any]):
+    """Why a decision fell."""
+
+    code = serializers.CharField()
+    gate = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class DecisionOutput(serializers.Serializer[Any]):
+    """A decision."""
+
+    decision_id = serializers.CharField()
+    allowed = serializers.BooleanField()
+    reason = ReasonOutput()
+    principal = serializers.DictField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+    trust_level = serializers.IntegerField()
+
+
+class MeOutput(serializers.Serializer[Any]):
+    """The caller as this service sees it."""
+
+    tenant = serializers.CharField()
+    environment = serializers.CharField()
+    principal_id = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    trust_level = serializers.IntegerField()
+    device_id = serializers.CharField(allow_null=True)
+    proof = serializers.CharField()
+    token_id = serializers.CharField()
+    audience = serializers.CharField()
+
+
+class TokenInput(StrictSerializer):
+    """An access token for a service account, issued by somebody who holds what it will carry."""
+
+    principal_id = IdentifierField()
+    scopes = ScopesField(required=False, default=list)
+    audience = TextField(max_length=128, required=False, default="")
+    ttl_seconds = serializers.IntegerField(min_value=60, max_value=86_400, required=False, allow_null=True, default=None)
+
+
+class TokenOutput(serializers.ModelSerializer[IssuedToken]):
+    """An issued access token; never the token itself."""
+
+    jti = serializers.CharField(source="id", read_only=True)
+    scopes: Any = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = IssuedToken
+        fields: ClassVar = [
+            "jti",
+            "principal_id",
+            "client_id",
+            "audience",
+            "scopes",
+            "grant_type",
+            "trust_level",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+        ]
+
+
+class MintedTokenOutput(serializers.Serializer[Any]):
+    """A fresh access token, shown this once."""
+
+    access_token = serializers.CharField()
+    token_type = serializers.CharField()
+    expires_in = serializers.IntegerField()
+    scope = serializers.CharField()
+    jti = serializers.CharField()
+
+
+class RevokeAllInput(StrictSerializer):
+    """Whose tokens; without a principal, every token of the environment."""
+
+    principal_id = IdentifierField(required=False, default="", allow_blank=True)
+    reason = TextField(required=False, allow_blank=True, default="")
+
+
+class RevokedCount(serializers.Serializer[Any]):
+    """How many were alive."""
+
+    revoked = serializers.IntegerField()
+
+
+class AuditEventOutput(serializers.ModelSerializer[AuditEvent]):
+    """An audit event with its place in the chain."""
+
+    class Meta:
+        model = AuditEvent
+        fields: ClassVar = [
+            "id",
+            "sequence",
+            "event_type",
+            "environment_id",
+            "actor_kind",
+            "actor_id",
+            "subject_id",
+            "request_id",
+            "address",
+            "occurred_at",
+            "detail",
+            "previous_hash",
+            "hash",
+        ]
+
+
+class CheckpointOutput(serializers.ModelSerializer[AuditCheckpoint]):
+    """A signed checkpoint of the tenant's chain."""
+
+    class Meta:
+        model = AuditCheckpoint
+        fields: ClassVar = ["sequence", "hash", "signed_at", "public_key", "signature"]

@@ -1,0 +1,39 @@
+"""Routes of the front door: OAuth per environment, metadata with its aliases, and the REST calls below ``/api/v1/``."""
+
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from authsvc.gate.introspect import introspection_endpoint
+from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
+from authsvc.gate.metadata import metadata_endpoint
+from authsvc.gate.methods import require_post, require_read
+from authsvc.gate.revoke import revocation_endpoint
+from authsvc.gate.token import token_endpoint
+from authsvc.gate.views import audit, decisions, device_authentication, tokens
+from authsvc.web import paths  # noqa: F401 - registers <id:…>
+
+ISSUER = "t/<slug:tenant>/<slug:environment>"
+
+oauth = [
+    path(f"{ISSUER}/oauth/token", csrf_exempt(require_post(token_endpoint))),
+    path(f"{ISSUER}/oauth/introspect", csrf_exempt(require_post(introspection_endpoint))),
+    path(f"{ISSUER}/oauth/revoke", csrf_exempt(require_post(revocation_endpoint))),
+    path(f"{ISSUER}/.well-known/jwks.json", require_read(jwks_endpoint)),
+    path(f"{ISSUER}/jwks.pem", require_read(pem_endpoint)),
+    path(f".well-known/oauth-authorization-server/{ISSUER}", require_read(metadata_endpoint)),
+    path(f".well-known/openid-configuration/{ISSUER}", require_read(metadata_endpoint)),
+    path(f"{ISSUER}/.well-known/oauth-authorization-server", require_read(metadata_endpoint)),
+    path(f"{ISSUER}/.well-known/openid-configuration", require_read(metadata_endpoint)),
+]
+
+api = [
+    path("me", decisions.Me.as_view()),
+    path("decide", decisions.Decide.as_view()),
+    path("tokens", tokens.TokenList.as_view()),
+    path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
+    path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
+    path("devices/<id:device_id>/authenticate", device_authentication.DeviceAuthentication.as_view()),
+    path("audit", audit.AuditList.as_view()),
+    path("audit/export", audit.AuditExport.as_view()),
+    path("audit/checkpoints", audit.AuditCheckpointList.as_view()),
+]

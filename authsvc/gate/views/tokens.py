@@ -1,0 +1,80 @@
+"""Issued tokens over the API: list, issue, revoke."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authsvc.gate.issue import Asked
+from authsvc.gate.on_behalf import issue_on_behalf
+from authsvc.gate.serializers import (
+    MintedTokenOutput,
+    RevokeAllInput,
+    RevokedCount,
+    TokenInput,
+    TokenOutput,
+)
+from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.services import get_token, revoke_all_tokens, revoke_token
+from authsvc.web.api import ApiView
+from rbac.services.service_accounts import get_service_account
+
+
+class TokenList(ApiView):
+    """The tokens issued in the caller's environment."""
+
+    required_scopes = {"GET": "tokens:read", "POST": "tokens:issue"}
+    lists = True
+    sensitive = True
+
+    @extend_schema(responses=TokenOutput(many=True))
+    def get(self, request: Request) -> Response:
+        """List issued tokens, newest first; never the tokens themselves."""
+        return self.page(IssuedToken.objects.for_environment(self.caller), TokenOutput)
+
+    @extend_schema(request=TokenInput, responses={201: MintedTokenOutput})
+    def post(self, request: Request) -> Response:
+        """Issue an access token to a service account; it is shown this once."""
+        fields = self.fields(TokenInput)
+        account = get_service_account(self.caller, fields["principal_id"])
+        asked = Asked(tuple(fields["scopes"]), fields["audience"], "issued_by_administrator", fields["ttl_seconds"])
+        minted = issue_on_behalf(self.caller, account=account, asked=asked, now=self.now)
+        document = {
+            "access_token": minted.text.reveal(),
+            "token_type": "Bearer",
+            "expires_in": int((minted.claims.expires_at - self.now).total_seconds()),
+            "scope": " ".join(minted.claims.scopes),
+            "jti": minted.claims.jti,
+        }
+        return Response(document, status=201, headers={"Cache-Control": "no-store"})
+
+
+class TokenDetail(ApiView):
+    """One issued token."""
+
+    required_scopes = {"GET": "tokens:read", "DELETE": "tokens:write"}
+
+    @extend_schema(responses=TokenOutput)
+    def get(self, request: Request, jti: str) -> Response:
+        """Show what was issued."""
+        return Response(TokenOutput(get_token(self.caller, jti)).data)
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, jti: str) -> Response:
+        """Revoke a token at once."""
+        revoke_token(self.caller, jti=jti, reason="revoked by an administrator", now=self.now)
+        return Response(status=204)
+
+
+class TokenRevokeAll(ApiView):
+    """Every living token of a principal, or of the environment."""
+
+    required_scopes = {"POST": "tokens:write"}
+
+    @extend_schema(request=RevokeAllInput, responses=RevokedCount)
+    def post(self, request: Request) -> Response:
+        """Revoke all at once."""
+        fields = self.fields(RevokeAllInput)
+        count = revoke_all_tokens(self.caller, **fields, now=self.now)
+        return Response({"revoked": count})

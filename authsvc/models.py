@@ -1,0 +1,21 @@
+"""Gathers the models of the ground floors, so that they share the app label ``authsvc``."""
+
+from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
+from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
+from authsvc.tokens.models import ApiKey, IssuedToken, SigningKey
+from authsvc.vault.models import DataKey
+
+__all__ = [
+    "ApiKey",
+    "AuditCheckpoint",
+    "AuditEvent",
+    "AuditHead",
+    "DataKey",
+    "Environment",
+    "IssuedToken",
+    "Membership",
+    "Operator",
+    "Principal",
+    "SigningKey",
+    "Tenant",
+]

@@ -1,0 +1,210 @@
+"""Use cases of long opaque proofs: issue, verify, rotate with overlap, revoke. Only keyed hashes are stored."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+from django.db import transaction
+
+from authsvc.audit.record import record
+from authsvc.tenants.models import Principal, PrincipalState, TenantState
+from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse
+from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind
+from authsvc.web.caller import Caller
+from authsvc.web.problems import NotFound, ValidationFailed
+from authsvc.web.secret_text import SecretText
+
+LAST_USED_SECONDS = 60
+DEFAULT_LIFE_DAYS = 90
+MAXIMUM_LIFE_DAYS = 365
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A fresh opaque proof: the row, and the text that is shown once."""
+
+    key: ApiKey
+    text: SecretText
+
+
+def issue_api_key(
+    caller: Caller,
+    *,
+    principal: Principal,
+    kind: ApiKeyKind,
+    name: str,
+    now: datetime,
+    scopes: Sequence[str] = (),
+    address_ranges: Sequence[str] = (),
+    expires_at: datetime | None = None,
+) -> IssuedKey:
+    """Issue a long opaque proof to a principal of the caller's environment; raises ``ValidationFailed``.
+
+    Without ``expires_at`` an API key or gateway token lives 90 days; client and device secrets have no end.
+    """
+    token = generate(TYPE_OF_KIND[kind], caller.environment)
+    key = ApiKey(
+        id=f"key_{token.id}",
+        tenant_id=caller.tenant_id,
+        environment_id=caller.environment_id,
+        kind=kind,
+        principal=principal,
+        name=name,
+        secret_hash=keyed_hash(pepper(), token.text),
+        last_four=token.last_four,
+        scopes=list(scopes),
+        address_ranges=_checked_ranges(address_ranges),
+        created_at=now,
+        expires_at=_checked_expiry(kind, expires_at, now),
+    )
+    with transaction.atomic():
+        key.save(force_insert=True)
+        detail = {
+            "kind": str(kind),
+            "principal_id": principal.id,
+            "name": name,
+            "fingerprint": key.secret_hash[:12],
+            "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+        }
+        record(caller, "api_key.issued", subject_id=key.id, detail=detail, now=now)
+    return IssuedKey(key, token.text)
+
+
+def verify_opaque(text: str, *, address: str, now: datetime) -> ApiKey:
+    """Return the living key behind an opaque proof; raises ``TokenRefused``. A bad checksum costs no query."""
+    token = parse(text)
+    if token is None:
+        raise TokenRefused("shape")
+    key = _find(token)
+    hashed = keyed_hash(pepper(), token.text)
+    if key is None or not _is_current(key, hashed, now):
+        raise TokenRefused("unknown or replaced")
+    reason = _refusal(key, address, now)
+    if reason:
+        raise TokenRefused(reason)
+    stamp_last_used(key, now)
+    return key
+
+
+def rotate_api_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now: datetime) -> IssuedKey:
+    """Give a key a new secret under the same id; the old one works until the overlap ends."""
+    token = generate(TYPE_OF_KIND[key.kind], caller.environment, key.id.removeprefix("key_"))
+    with transaction.atomic():
+        locked = ApiKey.objects.for_environment(caller).select_for_update().get(id=key.id)
+        locked.previous_secret_hash = locked.secret_hash
+        locked.previous_valid_until = now + timedelta(seconds=overlap_seconds)
+        locked.secret_hash = keyed_hash(pepper(), token.text)
+        locked.last_four, locked.rotated_at = token.last_four, now
+        locked.save(
+            update_fields=["previous_secret_hash", "previous_valid_until", "secret_hash", "last_four", "rotated_at"]
+        )
+        detail = {
+            "kind": locked.kind,
+            "principal_id": locked.principal_id,
+            "fingerprint": locked.secret_hash[:12],
+            "overlap_until": locked.previous_valid_until.isoformat(),
+        }
+        record(caller, "api_key.rotated", subject_id=key.id, detail=detail, now=now)
+    return IssuedKey(locked, token.text)
+
+
+def revoke_api_key(caller: Caller, *, key: ApiKey, reason: str, now: datetime) -> bool:
+    """End a key at once; True when it was alive."""
+    with transaction.atomic():
+        alive = ApiKey.objects.for_environment(caller).filter(id=key.id, revoked_at__isnull=True)
+        if not alive.update(revoked_at=now, previous_secret_hash=""):
+            return False
+        detail = {"kind": key.kind, "principal_id": key.principal_id, "reason": reason}
+        record(caller, "api_key.revoked", subject_id=key.id, detail=detail, now=now)
+    return True
+
+
+def get_api_key(caller: Caller, key_id: str, *, principal_id: str | None = None) -> ApiKey:
+    """Return a key of the caller's environment (of one principal, if given); raises ``NotFound``."""
+    keys = ApiKey.objects.for_environment(caller).select_related("principal").filter(id=key_id)
+    key = keys.first() if principal_id is None else keys.filter(principal_id=principal_id).first()
+    if key is None:
+        raise NotFound
+    return key
+
+
+def stamp_last_used(key: ApiKey, now: datetime) -> None:
+    """Note the use, at most once a minute; a lost race changes nothing that matters."""
+    if key.last_used_at is None or (now - key.last_used_at).total_seconds() >= LAST_USED_SECONDS:
+        ApiKey.objects.for_tenant(key.tenant_id).filter(id=key.id).update(last_used_at=now)
+
+
+def pepper() -> bytes:
+    """Return the key of the keyed hashes, derived from the service's secret key."""
+    return _derived(settings.SECRET_KEY)
+
+
+@lru_cache(maxsize=4)
+def _derived(secret_key: str) -> bytes:
+    derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authsvc opaque token hash v1")
+    return derive.derive(secret_key.encode())
+
+
+def _find(token: OpaqueToken) -> ApiKey | None:
+    found = (
+        ApiKey.unscoped.select_related("principal", "environment__tenant")
+        .filter(id=f"key_{token.id}", environment__name=token.environment)
+        .first()
+    )
+    return found if isinstance(found, ApiKey) and TYPE_OF_KIND[found.kind] == token.type else None
+
+
+def _is_current(key: ApiKey, hashed: str, now: datetime) -> bool:
+    if is_same_hash(key.secret_hash, hashed):
+        return True
+    overlapping = key.previous_valid_until is not None and now < key.previous_valid_until
+    return overlapping and is_same_hash(key.previous_secret_hash, hashed)
+
+
+def _refusal(key: ApiKey, address: str, now: datetime) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and now >= key.expires_at:
+        return "expired"
+    if key.principal.state != PrincipalState.ACTIVE:
+        return "principal disabled"
+    if key.environment.tenant.state != TenantState.ACTIVE:
+        return "tenant suspended"
+    if key.address_ranges and not _is_address_allowed(address, key.address_ranges):
+        return "address"
+    return ""
+
+
+def _is_address_allowed(address: str, ranges: Sequence[str]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in ipaddress.ip_network(text) for text in ranges)
+
+
+def _checked_ranges(ranges: Sequence[str]) -> list[str]:
+    checked = []
+    for text in ranges:
+        try:
+            checked.append(str(ipaddress.ip_network(text, strict=False)))
+        except ValueError as error:
+            raise ValidationFailed(errors={"address_ranges": [f"{text[:60]!r} is not an address range."]}) from error
+    return checked
+
+
+def _checked_expiry(kind: ApiKeyKind, expires_at: datetime | None, now: datetime) -> datetime | None:
+    if expires_at is None:
+        ends = kind in {ApiKeyKind.API_KEY, ApiKeyKind.GATEWAY_TOKEN}
+        return now + timedelta(days=DEFAULT_LIFE_DAYS) if ends else None
+    if not now < expires_at <= now + timedelta(days=MAXIMUM_LIFE_DAYS):
+        raise ValidationFailed(errors={"expires_at": [f"Choose a time within the next {MAXIMUM_LIFE_DAYS} days."]})
+    return expires_at

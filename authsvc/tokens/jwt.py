@@ -1,0 +1,112 @@
+"""Signing and checking JWTs: the only file that knows simplejwt and PyJWT.
+
+One signing key is one simplejwt ``TokenBackend``: it writes ``{alg, kid, typ: "at+jwt"}``, and reads a token only in
+its canonical spelling. The algorithm always comes from the key, never from the token. Keys are parsed once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
+from rest_framework_simplejwt.backends import TokenBackend
+
+from authsvc.tokens.claims import TYPE, TokenRefused, check_header
+from authsvc.tokens.compact import CompactParts, take_apart
+
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+DEFAULT_ALGORITHM = "RS256"
+RSA_BITS = 2048
+THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_VERIFIERS = get_default_algorithms()
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratedKey:
+    """A fresh key pair: ``kid`` is the RFC 7638 thumbprint, ``private_pem`` is PKCS #8."""
+
+    kid: str
+    algorithm: str
+    public_jwk: dict[str, str]
+    private_pem: str
+
+
+class SigningKeyBackend(TokenBackend):
+    """One signing key of an environment as a simplejwt backend."""
+
+    def __init__(self, *, kid: str, algorithm: str, private_pem: str = "", public_jwk: Mapping[str, str] | None = None):
+        super().__init__(algorithm, signing_key=private_pem or None)
+        self.kid = kid
+        self.public_jwk = public_jwk
+
+    def encode(self, payload: dict[str, Any]) -> str:
+        """Return the signed compact token with exactly our header."""
+        headers = {"kid": self.kid, "typ": TYPE}
+        return jwt.encode(payload, self.prepared_signing_key, algorithm=self.algorithm, headers=headers)
+
+    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - simplejwt's signature
+        """Return the payload of a token signed by this key; raises ``TokenRefused``. ``verify=False`` is refused."""
+        if not verify:
+            raise TokenRefused("unverified")
+        return self.check(take_apart(str(token)))
+
+    def check(self, parts: CompactParts) -> dict[str, Any]:
+        """Return the payload of a token already taken apart, after header and signature."""
+        if check_header(parts.header) != self.kid or parts.header["alg"] != self.algorithm:
+            raise TokenRefused("key")
+        public_key = public_key_of(json.dumps(self.public_jwk, sort_keys=True))
+        if not _VERIFIERS[self.algorithm].verify(parts.signing_input, public_key, parts.signature):
+            raise TokenRefused("signature")
+        return parts.payload
+
+
+def generate_key(algorithm: str) -> GeneratedKey:
+    """Return a fresh key pair: RSA 2048 with e=65537, P-256, or Ed25519."""
+    private: Any
+    if algorithm == "RS256":
+        private = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+        members = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    elif algorithm == "ES256":
+        private = ec.generate_private_key(ec.SECP256R1())
+        members = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    elif algorithm == "EdDSA":
+        private = ed25519.Ed25519PrivateKey.generate()
+        members = OKPAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    else:
+        raise ValueError(f"Unknown signing algorithm: {algorithm}")
+    kid = thumbprint(members)
+    public = {name: str(members[name]) for name in THUMBPRINT_MEMBERS[members["kty"]]}
+    jwk = {**public, "kid": kid, "use": "sig", "alg": algorithm}
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return GeneratedKey(kid, algorithm, jwk, pem)
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """Return the RFC 7638 SHA-256 thumbprint, base64url."""
+    members = {name: jwk[name] for name in THUMBPRINT_MEMBERS[jwk["kty"]]}
+    canonical = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
+    return jwt.utils.base64url_encode(hashlib.sha256(canonical).digest()).decode()
+
+
+@lru_cache(maxsize=4096)
+def public_key_of(jwk_text: str) -> Any:
+    """Return the prepared public key of a JWK; parsed once per text."""
+    jwk = json.loads(jwk_text)
+    if PRIVATE_MEMBERS & set(jwk):
+        raise TokenRefused("private key in a public place")
+    return _VERIFIERS[jwk["alg"]].from_jwk(jwk_text)  # type: ignore[attr-defined]  # every allowed algorithm has it
+
+
+def public_pem(jwk: Mapping[str, str]) -> str:
+    """Return the SubjectPublicKeyInfo PEM of a public JWK."""
+    key = public_key_of(json.dumps(dict(jwk), sort_keys=True))
+    return str(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())

@@ -1,0 +1,120 @@
+"""The key ring of an environment: next → active → retiring → retired, per algorithm; the private half is sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from django.db import IntegrityError, transaction
+
+from authsvc.audit.record import record
+from authsvc.tenants.models import Environment
+from authsvc.tokens.claims import MAXIMUM_LIFE_SECONDS
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SigningKeyBackend, generate_key
+from authsvc.tokens.models import PUBLISHED_STATES, SigningKey, SigningKeyState
+from authsvc.vault.envelope import Place
+from authsvc.vault.services import open_text, seal_text
+from authsvc.web.caller import Caller
+from authsvc.web.secret_text import SecretText
+
+RETIRING_SECONDS = MAXIMUM_LIFE_SECONDS + 60
+
+
+def create_signing_key(caller: Caller, *, algorithm: str, state: SigningKeyState, now: datetime) -> SigningKey:
+    """Generate a key pair in the caller's environment and store it sealed, in the given state."""
+    pair = generate_key(algorithm)
+    with transaction.atomic():
+        key = SigningKey(
+            tenant_id=caller.tenant_id,
+            environment_id=caller.environment_id,
+            kid=pair.kid,
+            algorithm=algorithm,
+            state=state,
+            public_jwk=pair.public_jwk,
+            created_at=now,
+            activated_at=now if state == SigningKeyState.ACTIVE else None,
+        )
+        key.private_sealed = seal_text(caller, private_place(key), SecretText(pair.private_pem), now=now)
+        key.save(force_insert=True)
+        record(
+            caller,
+            "signing_key.created",
+            subject_id=key.id,
+            detail={"kid": key.kid, "algorithm": algorithm, "state": str(state)},
+            now=now,
+        )
+    return key
+
+
+def active_key(caller: Caller, *, algorithm: str = DEFAULT_ALGORITHM, now: datetime) -> SigningKey:
+    """Return the key that signs in the caller's environment; the first use of an algorithm makes one."""
+    key = _find_active(caller, algorithm)
+    if key is not None:
+        return key
+    try:
+        return create_signing_key(caller, algorithm=algorithm, state=SigningKeyState.ACTIVE, now=now)
+    except IntegrityError:  # another process made it first; the constraint allows one
+        winner = _find_active(caller, algorithm)
+        if winner is None:
+            raise
+        return winner
+
+
+def stage_next_key(caller: Caller, *, algorithm: str, now: datetime) -> SigningKey:
+    """Publish a next key (or return the one already published); it signs nothing until it is activated."""
+    waiting = SigningKey.objects.for_environment(caller).filter(algorithm=algorithm, state=SigningKeyState.NEXT)
+    return waiting.first() or create_signing_key(caller, algorithm=algorithm, state=SigningKeyState.NEXT, now=now)
+
+
+def activate_next_key(caller: Caller, *, algorithm: str, now: datetime) -> SigningKey | None:
+    """Make the published next key sign; the old one verifies until its last token is dead. ``None`` without a next."""
+    with transaction.atomic():
+        keys = SigningKey.objects.for_environment(caller).filter(algorithm=algorithm).select_for_update()
+        upcoming = keys.filter(state=SigningKeyState.NEXT).first()
+        if upcoming is None:
+            return None
+        keys.filter(state=SigningKeyState.ACTIVE).update(
+            state=SigningKeyState.RETIRING, retire_at=now + timedelta(seconds=RETIRING_SECONDS)
+        )
+        upcoming.state, upcoming.activated_at = SigningKeyState.ACTIVE, now
+        upcoming.save(update_fields=["state", "activated_at"])
+        detail = {"kid": upcoming.kid, "algorithm": algorithm}
+        record(caller, "signing_key.activated", subject_id=upcoming.id, detail=detail, now=now)
+    return upcoming
+
+
+def retire_key(caller: Caller, *, key: SigningKey, now: datetime) -> SigningKey:
+    """Take a key out of the key set at once: what it signed is refused, its private half is erased."""
+    with transaction.atomic():
+        key.state, key.private_sealed, key.retire_at = SigningKeyState.RETIRED, "", now
+        key.save(update_fields=["state", "private_sealed", "retire_at"])
+        detail = {"kid": key.kid, "algorithm": key.algorithm}
+        record(caller, "signing_key.retired", subject_id=key.id, detail=detail, now=now)
+    return key
+
+
+def published_keys(environment: Environment) -> Sequence[SigningKey]:
+    """Return the keys of the public key set: next, active and retiring, newest first."""
+    keys = SigningKey.objects.for_tenant(environment.tenant_id)
+    return list(keys.filter(environment=environment, state__in=PUBLISHED_STATES))
+
+
+def signing_backend(key: SigningKey) -> SigningKeyBackend:
+    """Return the backend that signs with this key; the private half is opened and parsed once per sealed text."""
+    return _signing_backend(key.kid, key.algorithm, private_place(key), key.private_sealed)
+
+
+def private_place(key: SigningKey) -> Place:
+    """Return where the private half is sealed."""
+    return Place(key.tenant_id, key.environment_id, "signing_key", key.id, "private_sealed")
+
+
+@lru_cache(maxsize=1024)
+def _signing_backend(kid: str, algorithm: str, place: Place, sealed: str) -> SigningKeyBackend:
+    return SigningKeyBackend(kid=kid, algorithm=algorithm, private_pem=open_text(place, sealed).reveal())
+
+
+def _find_active(caller: Caller, algorithm: str) -> SigningKey | None:
+    keys = SigningKey.objects.for_environment(caller)
+    return keys.filter(algorithm=algorithm, state=SigningKeyState.ACTIVE).first()

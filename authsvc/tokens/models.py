@@ -1,0 +1,135 @@
+"""Signing keys, issued access tokens, and long opaque proofs (API keys, gateway tokens, client and device secrets)."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from authsvc.tenants.models import Principal
+from authsvc.tenants.scoping import EnvironmentOwned, TenantScopedManager
+from authsvc.tokens.formats import TokenType
+from authsvc.web.identifiers import new_id
+
+
+def new_signing_key_id() -> str:
+    """Return an id such as ``sgk_…``."""
+    return new_id("sgk")
+
+
+class SigningKeyState(models.TextChoices):
+    """``next`` is published, ``active`` signs, ``retiring`` still verifies, ``retired`` is gone from the key set."""
+
+    NEXT = "next"
+    ACTIVE = "active"
+    RETIRING = "retiring"
+    RETIRED = "retired"
+
+
+PUBLISHED_STATES = (SigningKeyState.NEXT, SigningKeyState.ACTIVE, SigningKeyState.RETIRING)
+VERIFYING_STATES = (SigningKeyState.ACTIVE, SigningKeyState.RETIRING)
+
+
+class SigningKey(EnvironmentOwned):
+    """One asymmetric key of an environment; the private half is sealed."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_signing_key_id, editable=False)
+    kid = models.CharField(max_length=64, unique=True)
+    algorithm = models.CharField(max_length=10)
+    state = models.CharField(max_length=10, choices=SigningKeyState.choices)
+    public_jwk = models.JSONField()
+    private_sealed = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    activated_at = models.DateTimeField(null=True, blank=True)
+    retire_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantScopedManager["SigningKey"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "algorithm"],
+                condition=models.Q(state="active"),
+                name="signing_key_one_active_per_algorithm",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.kid
+
+
+class IssuedToken(EnvironmentOwned):
+    """An access token that was issued; the id is its ``jti``. The token itself is never stored."""
+
+    id = models.CharField(primary_key=True, max_length=128)
+    principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    client_id = models.CharField(max_length=128)
+    audience = models.CharField(max_length=255)
+    scopes = models.JSONField()
+    grant_type = models.CharField(max_length=40)
+    trust_level = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantScopedManager["IssuedToken"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
+            models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
+            models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class ApiKeyKind(models.TextChoices):
+    """What an opaque proof is for."""
+
+    API_KEY = "api_key"
+    GATEWAY_TOKEN = "gateway_token"
+    CLIENT_SECRET = "client_secret"
+    DEVICE_SECRET = "device_secret"
+
+
+TYPE_OF_KIND: dict[str, TokenType] = {
+    ApiKeyKind.API_KEY: TokenType.API_KEY,
+    ApiKeyKind.GATEWAY_TOKEN: TokenType.GATEWAY_TOKEN,
+    ApiKeyKind.CLIENT_SECRET: TokenType.CLIENT_SECRET,
+    ApiKeyKind.DEVICE_SECRET: TokenType.DEVICE_SECRET,
+}
+
+
+class ApiKey(EnvironmentOwned):
+    """A long opaque proof of one principal; only keyed hashes of it are stored. The id outlives rotation."""
+
+    id = models.CharField(primary_key=True, max_length=40)
+    kind = models.CharField(max_length=20, choices=ApiKeyKind.choices)
+    principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=200, blank=True)
+    secret_hash = models.CharField(max_length=64)
+    previous_secret_hash = models.CharField(max_length=64, blank=True)
+    previous_valid_until = models.DateTimeField(null=True, blank=True)
+    last_four = models.CharField(max_length=4)
+    scopes = models.JSONField(default=list)
+    address_ranges = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantScopedManager["ApiKey"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
+            models.Index(fields=["principal"], name="api_key_by_principal"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} …{self.last_four}"

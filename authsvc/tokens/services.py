@@ -1,0 +1,172 @@
+"""Use cases of access tokens: mint, verify, revoke. What a principal may do is decided above and comes in as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from authsvc.audit.record import record
+from authsvc.tenants.models import TenantState
+from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
+from authsvc.tokens.compact import take_apart
+from authsvc.tokens.issuer import issuer_of
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SigningKeyBackend
+from authsvc.tokens.keys import active_key, signing_backend
+from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, SigningKey
+from authsvc.web.caller import Caller
+from authsvc.web.identifiers import new_id
+from authsvc.web.problems import NotFound
+from authsvc.web.secret_text import SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class MintedToken:
+    """A fresh access token and what it says."""
+
+    text: SecretText
+    claims: AccessClaims
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedToken:
+    """A token whose signature, claims and revocation are checked; rights are not looked at yet."""
+
+    tenant_id: str
+    environment_id: str
+    claims: AccessClaims
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What is to be minted; everything in it was decided by the floors above."""
+
+    principal_id: str
+    client_id: str
+    audience: str
+    scopes: frozenset[str]
+    ttl_seconds: int
+    trust_level: int
+    grant_type: str
+    device_id: str = ""
+    algorithm: str = DEFAULT_ALGORITHM
+
+
+def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken:
+    """Sign an access token in the caller's environment, and write its row and audit event in one transaction."""
+    claims = _claims(caller, request, now)
+    with transaction.atomic():
+        key = active_key(caller, algorithm=request.algorithm, now=now)
+        text = signing_backend(key).encode(as_payload(claims))
+        IssuedToken(
+            id=claims.jti,
+            tenant_id=caller.tenant_id,
+            environment_id=caller.environment_id,
+            principal_id=request.principal_id,
+            client_id=request.client_id,
+            audience=request.audience,
+            scopes=list(claims.scopes),
+            grant_type=request.grant_type,
+            trust_level=request.trust_level,
+            created_at=now,
+            expires_at=claims.expires_at,
+        ).save(force_insert=True)
+        record(caller, "token.issued", subject_id=claims.jti, detail=_issue_detail(claims, request), now=now)
+    return MintedToken(SecretText(text), claims)
+
+
+def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
+    """Return the verified token; raises ``TokenRefused`` with a reason that only the log sees.
+
+    The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner.
+    """
+    parts = take_apart(raw)
+    key = _verifying_key(check_header(parts.header))
+    payload = SigningKeyBackend(kid=key.kid, algorithm=key.algorithm, public_jwk=key.public_jwk).check(parts)
+    tenant, environment = key.environment.tenant.slug, key.environment.name
+    issuer = issuer_of(tenant, environment)
+    claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
+    if is_revoked(key.tenant_id, claims.jti):
+        raise TokenRefused("revoked")
+    return VerifiedToken(key.tenant_id, key.environment_id, claims)
+
+
+def is_revoked(tenant_id: str, jti: str) -> bool:
+    """True when the token of this id was revoked."""
+    return IssuedToken.objects.for_tenant(tenant_id).filter(id=jti, revoked_at__isnull=False).exists()
+
+
+def get_token(caller: Caller, jti: str) -> IssuedToken:
+    """Return an issued token of the caller's environment; raises ``NotFound``."""
+    token = IssuedToken.objects.for_environment(caller).filter(id=jti).first()
+    if token is None:
+        raise NotFound
+    return token
+
+
+def revoke_token(caller: Caller, *, jti: str, reason: str, now: datetime) -> bool:
+    """Revoke one token of the caller's environment; True when it was alive. Raises ``NotFound`` for an unknown id."""
+    token = get_token(caller, jti)
+    with transaction.atomic():
+        alive = IssuedToken.objects.for_environment(caller).filter(id=jti, revoked_at__isnull=True)
+        if not alive.update(revoked_at=now):
+            return False
+        detail = {"jti": jti, "principal_id": token.principal_id, "reason": reason}
+        record(caller, "token.revoked", subject_id=jti, detail=detail, now=now)
+    return True
+
+
+def revoke_all_tokens(caller: Caller, *, principal_id: str, reason: str, now: datetime) -> int:
+    """Revoke every living token of a principal, or of the whole environment when ``principal_id`` is empty."""
+    with transaction.atomic():
+        alive = IssuedToken.objects.for_environment(caller).filter(revoked_at__isnull=True, expires_at__gt=now)
+        if principal_id:
+            alive = alive.filter(principal_id=principal_id)
+        count = alive.update(revoked_at=now)
+        detail = {"principal_id": principal_id, "count": count, "reason": reason}
+        record(caller, "tokens.revoked_all", subject_id=principal_id, detail=detail, now=now)
+    return count
+
+
+def _claims(caller: Caller, request: TokenRequest, now: datetime) -> AccessClaims:
+    moment = now.replace(microsecond=0)
+    return AccessClaims(
+        issuer=issuer_of(caller.tenant, caller.environment),
+        audience=request.audience,
+        subject=request.principal_id,
+        client_id=request.client_id,
+        jti=new_id("jti"),
+        issued_at=moment,
+        not_before=moment,
+        expires_at=moment + timedelta(seconds=request.ttl_seconds),
+        tenant=caller.tenant,
+        environment=caller.environment,
+        scopes=tuple(sorted(request.scopes)),
+        trust_level=request.trust_level,
+        device_id=request.device_id,
+    )
+
+
+def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str | int | bool | None | list[str]]:
+    scopes: Iterable[str] = claims.scopes
+    return {
+        "jti": claims.jti,
+        "principal_id": claims.subject,
+        "audience": claims.audience,
+        "scopes": list(scopes),
+        "grant_type": request.grant_type,
+        "expires_at": claims.expires_at.isoformat(),
+    }
+
+
+def _verifying_key(kid: str) -> SigningKey:
+    found = (
+        SigningKey.unscoped.select_related("environment__tenant")
+        .filter(kid=kid, state__in=VERIFYING_STATES, environment__tenant__state=TenantState.ACTIVE)
+        .first()
+    )
+    if not isinstance(found, SigningKey):
+        raise TokenRefused("kid")
+    return found

@@ -1,0 +1,59 @@
+"""How far a device is trusted in this request, and what that leaves of the scopes it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from authsvc.tenants.models import Principal
+from authsvc.web.caller import Caller
+from devices.models import Device
+from devices.states import State
+from devices.trust import Ceiling, ProofKind, TrustLevel, ceiling, effective_trust
+
+PROOF_KINDS = {
+    "access_token": ProofKind.SERVER_SECRET,  # the token's own claim says how it was earned and caps it below
+    "device_secret": ProofKind.SERVER_SECRET,
+    "api_key": ProofKind.API_KEY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTrust:
+    """A trust level and its scope ceiling; a service account has a level and no ceiling."""
+
+    level: int
+    ceiling: Ceiling | None
+
+    @classmethod
+    def of_service(cls, level: int) -> DeviceTrust:
+        """Return the trust of a principal that is not a device."""
+        return cls(level, None)
+
+    def permitted(self, scopes: Iterable[str]) -> frozenset[str]:
+        """Return the scopes that the ceiling leaves."""
+        held = frozenset(scopes)
+        return held if self.ceiling is None else frozenset(filter(self.ceiling.permits, held))
+
+
+def trust_of(principal: Principal, *, proof: str, now: datetime) -> DeviceTrust | None:
+    """Return a device's trust with this kind of proof; ``None`` unless it is active and unexpired."""
+    device = Device.objects.for_tenant(principal.tenant_id).filter(id=principal.id).first()
+    return None if device is None else device_trust(device, proof=proof, now=now)
+
+
+def find_device_trust(caller: Caller, device_id: str, *, now: datetime) -> DeviceTrust | None:
+    """Return the trust of an active device of the caller's environment, without any proof of its own."""
+    device = Device.objects.for_environment(caller).filter(id=device_id).first()
+    return None if device is None else device_trust(device, proof="access_token", now=now)
+
+
+def device_trust(device: Device, *, proof: str, now: datetime) -> DeviceTrust | None:
+    """Return the effective trust of a device; ``None`` when its status or its end date refuses it altogether."""
+    if device.status != State.ACTIVE or (device.expires_at is not None and now >= device.expires_at):
+        return None
+    level = effective_trust(
+        State(device.status), TrustLevel(device.trust_level), PROOF_KINDS.get(proof, ProofKind.NONE)
+    )
+    return DeviceTrust(int(level), ceiling(level))

@@ -1,0 +1,162 @@
+"""Service accounts, roles, grants, gateways (audiences) and channel policies."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from authsvc.tenants.models import Principal
+from authsvc.tenants.scoping import EnvironmentOwned, TenantScopedManager
+from authsvc.web.identifiers import new_id
+
+
+def new_role_id() -> str:
+    """Return an id such as ``rol_…``."""
+    return new_id("rol")
+
+
+def new_grant_id() -> str:
+    """Return an id such as ``grt_…``."""
+    return new_id("grt")
+
+
+def new_channel_id() -> str:
+    """Return an id such as ``chn_…``."""
+    return new_id("chn")
+
+
+class ServiceAccount(EnvironmentOwned):
+    """A program that calls us: its id is its OAuth client id. The principal carries its name and state."""
+
+    id = models.CharField(primary_key=True, max_length=40, editable=False)
+    principal = models.OneToOneField(Principal, on_delete=models.CASCADE, related_name="service_account")
+    description = models.CharField(max_length=2000, blank=True)
+    maximum_scopes = models.JSONField(default=list, help_text="Never issued beyond these; empty means no such limit.")
+    default_scopes = models.JSONField(default=list, help_text="Issued when a request names no scope.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["ServiceAccount"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["environment", "-created_at", "-id"], name="service_account_by_env")]
+
+    def __str__(self) -> str:
+        return self.principal.name
+
+
+class Role(EnvironmentOwned):
+    """A named set of scopes in one environment."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_role_id, editable=False)
+    name = models.CharField(max_length=200)
+    description = models.CharField(max_length=2000, blank=True)
+    scopes = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["Role"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["environment", "name"], name="role_name_once_per_environment")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GatewayKind(models.TextChoices):
+    """Which product trusts our tokens there."""
+
+    AGNO = "agno"
+    OPENCLAW = "openclaw"
+    AGTOS = "agtos"
+    ARGENTOS = "argentos"
+    GENERIC = "generic"
+
+
+class Gateway(EnvironmentOwned):
+    """A registered audience: an agent server that trusts our tokens. Its principal holds its gateway tokens."""
+
+    id = models.CharField(primary_key=True, max_length=40, editable=False)
+    principal = models.OneToOneField(Principal, on_delete=models.CASCADE, related_name="gateway")
+    kind = models.CharField(max_length=20, choices=GatewayKind.choices, default=GatewayKind.AGNO)
+    name = models.CharField(max_length=200)
+    audience = models.CharField(max_length=128)
+    algorithm = models.CharField(max_length=10, default="RS256")
+    admin_scope = models.CharField(max_length=100, default="agent_os:admin")
+    url = models.URLField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["Gateway"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "audience"], name="gateway_audience_once_per_environment")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Grant(EnvironmentOwned):
+    """A role given to a principal until a time; with a gateway, for that audience alone.
+
+    A device's approval grants the scopes that were approved, without a role.
+    """
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_grant_id, editable=False)
+    principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    role = models.ForeignKey(Role, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    scopes = models.JSONField(default=list)
+    gateway = models.ForeignKey(Gateway, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=2000, blank=True)
+    granted_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantScopedManager["Grant"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["principal", "revoked_at"], name="grant_by_principal"),
+            models.Index(fields=["environment", "-created_at", "-id"], name="grant_by_environment"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="grant_has_role_or_scopes", condition=models.Q(role__isnull=False) | ~models.Q(scopes=[])
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.principal} · {self.role or ' '.join(self.scopes)}"
+
+
+class ChannelPolicy(EnvironmentOwned):
+    """Who outside may speak through one channel of an environment (or of one gateway in it)."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_channel_id, editable=False)
+    gateway = models.ForeignKey(Gateway, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    channel = models.CharField(max_length=20)
+    name = models.CharField(max_length=200, blank=True)
+    dm_policy = models.CharField(max_length=12, default="allowlist")
+    group_policy = models.CharField(max_length=12, default="allowlist")
+    rules = models.JSONField(default=list, help_text="[{subject_kind, subject_id, effect}]")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["ChannelPolicy"]()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "gateway", "channel"],
+                name="channel_policy_once_per_gateway",
+                nulls_distinct=False,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.name}".strip()

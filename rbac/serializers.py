@@ -1,0 +1,284 @@
+"""Shapes of the rights API: what is accepted (strict) and what is shown (never a secret, except once)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from authsvc.tenants.models import PrincipalState
+from authsvc.tokens.models import ApiKey, ApiKeyKind
+from authsvc.web.serializers import IdentifierField, NameField, ScopesField, StrictSerializer, TextField
+from rbac.models import ChannelPolicy, Gateway, GatewayKind, Grant, Role, ServiceAccount
+
+
+class RoleInput(StrictSerializer):
+    """A new role."""
+
+    name = NameField()
+    description = TextField(required=False, allow_blank=True)
+    scopes = ScopesField(allow_empty=False)
+
+
+class RoleChange(StrictSerializer):
+    """What may change in a role."""
+
+    name = NameField(required=False)
+    description = TextField(required=False, allow_blank=True)
+    scopes = ScopesField(required=False, allow_empty=False)
+
+
+class RoleOutput(serializers.ModelSerializer[Role]):
+    """A role."""
+
+    scopes: Any = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Role
+        fields: ClassVar = ["id", "name", "description", "scopes", "created_at"]
+
+
+class GrantInput(StrictSerializer):
+    """A new grant."""
+
+    principal_id = IdentifierField()
+    role_id = IdentifierField()
+    gateway_id = IdentifierField(required=False, allow_null=True)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    reason = TextField(required=False, allow_blank=True)
+
+
+class GrantOutput(serializers.ModelSerializer[Grant]):
+    """A grant, living or dead; ``scopes`` are those granted without a role."""
+
+    scopes: Any = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Grant
+        fields: ClassVar = [
+            "id",
+            "principal_id",
+            "role_id",
+            "scopes",
+            "gateway_id",
+            "reason",
+            "granted_by",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+        ]
+
+
+class ReasonInput(StrictSerializer):
+    """Why; optional unless the operation says otherwise."""
+
+    reason = TextField(required=False, allow_blank=True, default="")
+
+
+class ServiceAccountInput(StrictSerializer):
+    """A new service account."""
+
+    name = NameField()
+    description = TextField(required=False, allow_blank=True)
+    maximum_scopes = ScopesField(required=False)
+    default_scopes = ScopesField(required=False)
+
+
+class ServiceAccountChange(StrictSerializer):
+    """What may change in a service account."""
+
+    name = NameField(required=False)
+    description = TextField(required=False, allow_blank=True)
+    maximum_scopes = ScopesField(required=False)
+    default_scopes = ScopesField(required=False)
+    state = serializers.ChoiceField(choices=PrincipalState.choices, required=False)
+    reason = TextField(required=False, allow_blank=True)
+
+
+class ServiceAccountOutput(serializers.ModelSerializer[ServiceAccount]):
+    """A service account; its id is its OAuth client id."""
+
+    client_id = serializers.CharField(source="id", read_only=True)
+    name = serializers.CharField(source="principal.name", read_only=True)
+    state = serializers.CharField(source="principal.state", read_only=True)
+    maximum_scopes: Any = serializers.ListField(child=serializers.CharField())
+    default_scopes: Any = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = ServiceAccount
+        fields: ClassVar = [
+            "id",
+            "client_id",
+            "name",
+            "description",
+            "state",
+            "maximum_scopes",
+            "default_scopes",
+            "created_at",
+        ]
+
+
+class KeyInput(StrictSerializer):
+    """A new API key or client secret of a service account."""
+
+    kind = serializers.ChoiceField(
+        choices=[ApiKeyKind.API_KEY.value, ApiKeyKind.CLIENT_SECRET.value], default=ApiKeyKind.API_KEY.value
+    )
+    name = NameField(required=False, default="", allow_blank=True)
+    scopes = ScopesField(required=False, default=list)
+    address_ranges = serializers.ListField(
+        child=TextField(max_length=60), max_length=50, required=False, default=list
+    )
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class GatewayTokenInput(StrictSerializer):
+    """A new gateway token."""
+
+    name = NameField(required=False, default="", allow_blank=True)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class RotationInput(StrictSerializer):
+    """How long the old secret still works, in seconds; at most 30 days."""
+
+    overlap_seconds = serializers.IntegerField(min_value=0, max_value=30 * 86_400, default=86_400)
+
+
+class KeyOutput(serializers.ModelSerializer[ApiKey]):
+    """An opaque proof without its secret."""
+
+    scopes: Any = serializers.ListField(child=serializers.CharField())
+    address_ranges: Any = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = ApiKey
+        fields: ClassVar = [
+            "id",
+            "kind",
+            "principal_id",
+            "name",
+            "last_four",
+            "scopes",
+            "address_ranges",
+            "created_at",
+            "rotated_at",
+            "previous_valid_until",
+            "expires_at",
+            "revoked_at",
+            "last_used_at",
+        ]
+
+
+class IssuedKeyOutput(KeyOutput):
+    """A fresh opaque proof; ``secret`` is shown this once."""
+
+    secret = serializers.CharField(read_only=True)
+
+    class Meta(KeyOutput.Meta):
+        fields: ClassVar = [*KeyOutput.Meta.fields, "secret"]
+
+
+class GatewayInput(StrictSerializer):
+    """A new gateway."""
+
+    name = NameField()
+    kind = serializers.ChoiceField(choices=GatewayKind.choices, default=GatewayKind.AGNO)
+    audience = IdentifierField(required=False)
+    algorithm = TextField(max_length=10, required=False)
+    admin_scope = TextField(max_length=100, required=False)
+    url = serializers.URLField(max_length=500, required=False, allow_blank=True)
+
+
+class GatewayChange(StrictSerializer):
+    """What may change in a gateway."""
+
+    name = NameField(required=False)
+    algorithm = TextField(max_length=10, required=False)
+    admin_scope = TextField(max_length=100, required=False)
+    url = serializers.URLField(max_length=500, required=False, allow_blank=True)
+
+
+class GatewayOutput(serializers.ModelSerializer[Gateway]):
+    """A gateway."""
+
+    state = serializers.CharField(source="principal.state", read_only=True)
+
+    class Meta:
+        model = Gateway
+        fields: ClassVar = ["id", "name", "kind", "audience", "algorithm", "admin_scope", "url", "state", "created_at"]
+
+
+class ChannelRuleField(StrictSerializer):
+    """One allow or deny rule."""
+
+    subject_kind = TextField(max_length=10)
+    subject_id = serializers.JSONField()
+    effect = serializers.ChoiceField(choices=["allow", "deny"], default="allow")
+
+
+class ChannelInput(StrictSerializer):
+    """A new channel policy."""
+
+    channel = TextField(max_length=20)
+    name = NameField(required=False, allow_blank=True)
+    gateway_id = IdentifierField(required=False, allow_null=True)
+    dm_policy = TextField(max_length=12, required=False)
+    group_policy = TextField(max_length=12, required=False)
+    rules = serializers.ListField(child=ChannelRuleField(), max_length=1000, required=False)
+
+
+class ChannelChange(StrictSerializer):
+    """What may change in a channel policy."""
+
+    name = NameField(required=False, allow_blank=True)
+    dm_policy = TextField(max_length=12, required=False)
+    group_policy = TextField(max_length=12, required=False)
+    rules = serializers.ListField(child=ChannelRuleField(), max_length=1000, required=False)
+
+
+class ChannelOutput(serializers.ModelSerializer[ChannelPolicy]):
+    """A channel policy."""
+
+    rules: Any = serializers.ListField(child=serializers.DictField())
+
+    class Meta:
+        model = ChannelPolicy
+        fields: ClassVar = [
+            "id",
+            "channel",
+            "name",
+            "gateway_id",
+            "dm_policy",
+            "group_policy",
+            "rules",
+            "created_at",
+        ]
+
+
+class ChannelCheckInput(StrictSerializer):
+    """Who wants to speak through which channel."""
+
+    channel = TextField(max_length=20)
+    gateway_id = IdentifierField(required=False, allow_null=True)
+    user = serializers.JSONField(required=False)
+    guild = serializers.JSONField(required=False)
+    chat = serializers.JSONField(required=False)
+    is_direct = serializers.BooleanField(default=True)
+
+
+class ChannelVerdictOutput(serializers.Serializer[Any]):
+    """The answer and why."""
+
+    allowed = serializers.BooleanField()
+    reason = serializers.CharField()
+    matched_rule = serializers.DictField(allow_null=True)
+
+
+class ScopeOutput(serializers.Serializer[Any]):
+    """One scope that can be granted."""
+
+    scope = serializers.CharField()
+    sentence = serializers.CharField()
+    takes_id = serializers.BooleanField()
+    audience = serializers.CharField()

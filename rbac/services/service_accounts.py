@@ -1,0 +1,133 @@
+"""Use cases of service accounts: create, change, disable, delete; their keys and client secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from authsvc.audit.record import record
+from authsvc.tenants.models import PrincipalKind, PrincipalState
+from authsvc.tenants.services import create_principal, set_principal_state
+from authsvc.tokens.api_keys import IssuedKey, issue_api_key
+from authsvc.tokens.models import ApiKeyKind
+from authsvc.web.caller import Caller
+from authsvc.web.problems import NotFound
+from rbac.models import ServiceAccount
+from rbac.services.effective import require_may_hand_out
+from rbac.services.roles import checked_scopes
+
+
+def create_service_account(
+    caller: Caller,
+    *,
+    name: str,
+    description: str = "",
+    maximum_scopes: Sequence[str] = (),
+    default_scopes: Sequence[str] = (),
+    now: datetime,
+) -> ServiceAccount:
+    """Create a service account without any right yet; raises ``ValidationFailed``."""
+    with transaction.atomic():
+        principal = create_principal(caller, kind=PrincipalKind.SERVICE_ACCOUNT, name=name, now=now)
+        account = ServiceAccount(
+            id=principal.id,
+            tenant_id=caller.tenant_id,
+            environment_id=caller.environment_id,
+            principal=principal,
+            description=description,
+            maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes"),
+            default_scopes=checked_scopes(default_scopes, field="default_scopes"),
+            created_at=now,
+        )
+        account.save(force_insert=True)
+    return account
+
+
+def update_service_account(
+    caller: Caller,
+    *,
+    account: ServiceAccount,
+    name: str | None = None,
+    description: str | None = None,
+    maximum_scopes: Sequence[str] | None = None,
+    default_scopes: Sequence[str] | None = None,
+    state: PrincipalState | None = None,
+    reason: str = "",
+    now: datetime,
+) -> ServiceAccount:
+    """Change a service account; ``state`` enables or disables everything it holds."""
+    changed = [
+        label
+        for label, value in (
+            ("name", name),
+            ("description", description),
+            ("maximum_scopes", maximum_scopes),
+            ("default_scopes", default_scopes),
+        )
+        if value is not None
+    ]
+    with transaction.atomic():
+        if name is not None:
+            account.principal.name = name
+            account.principal.save(update_fields=["name"])
+        if description is not None:
+            account.description = description
+        if maximum_scopes is not None:
+            account.maximum_scopes = checked_scopes(maximum_scopes, field="maximum_scopes")
+        if default_scopes is not None:
+            account.default_scopes = checked_scopes(default_scopes, field="default_scopes")
+        account.save(update_fields=["description", "maximum_scopes", "default_scopes"])
+        if changed:
+            record(caller, "principal.updated", subject_id=account.id, detail={"changed": changed}, now=now)
+        if state is not None and state != account.principal.state:
+            set_principal_state(caller, principal=account.principal, state=state, reason=reason, now=now)
+    return account
+
+
+def delete_service_account(caller: Caller, *, account: ServiceAccount, now: datetime) -> None:
+    """Delete a service account with its keys, grants and token rows; its name stays in the audit alone."""
+    principal = account.principal
+    detail = {"kind": principal.kind, "name": principal.name}
+    with transaction.atomic():
+        record(caller, "principal.deleted", subject_id=principal.id, detail=detail, now=now)
+        principal.delete()
+
+
+def issue_account_key(
+    caller: Caller,
+    *,
+    account: ServiceAccount,
+    kind: ApiKeyKind,
+    name: str,
+    scopes: Sequence[str] = (),
+    address_ranges: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    now: datetime,
+) -> IssuedKey:
+    """Issue an API key or client secret to a service account; a key carries what the account holds, at most.
+
+    Whoever issues it could act as the account, so it must hold what the account may be given.
+    """
+    narrowed = checked_scopes(scopes)
+    require_may_hand_out(caller, narrowed or account.maximum_scopes or ["authsvc:admin"], gateway=None, now=now)
+    return issue_api_key(
+        caller,
+        principal=account.principal,
+        kind=kind,
+        name=name,
+        scopes=narrowed,
+        address_ranges=address_ranges,
+        expires_at=expires_at,
+        now=now,
+    )
+
+
+def get_service_account(caller: Caller, account_id: str) -> ServiceAccount:
+    """Return a service account of the caller's environment; raises ``NotFound``."""
+    accounts = ServiceAccount.objects.for_environment(caller).select_related("principal")
+    account = accounts.filter(id=account_id).first()
+    if account is None:
+        raise NotFound
+    return account

@@ -1,0 +1,98 @@
+"""Channel policies over the API."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authsvc.web.api import ApiView
+from rbac.channel_rules import ChannelVerdict
+from rbac.models import ChannelPolicy, Gateway
+from rbac.serializers import (
+    ChannelChange,
+    ChannelCheckInput,
+    ChannelInput,
+    ChannelOutput,
+    ChannelVerdictOutput,
+)
+from rbac.services.channels import (
+    check_channel,
+    create_channel,
+    delete_channel,
+    get_channel,
+    sender_of,
+    update_channel,
+)
+from rbac.services.gateways import get_gateway
+
+
+class ChannelList(ApiView):
+    """The channel policies of the caller's environment."""
+
+    required_scopes = {"GET": "channels:read", "POST": "channels:write"}
+    lists = True
+
+    @extend_schema(responses=ChannelOutput(many=True))
+    def get(self, request: Request) -> Response:
+        """List channel policies, newest first."""
+        return self.page(ChannelPolicy.objects.for_environment(self.caller), ChannelOutput)
+
+    @extend_schema(request=ChannelInput, responses={201: ChannelOutput})
+    def post(self, request: Request) -> Response:
+        """Create the policy of a channel; everybody it does not allow is refused."""
+        fields = self.fields(ChannelInput)
+        gateway = _gateway(self, fields.pop("gateway_id", None))
+        policy = create_channel(self.caller, gateway=gateway, **fields, now=self.now)
+        return Response(ChannelOutput(policy).data, status=201)
+
+
+class ChannelDetail(ApiView):
+    """One channel policy."""
+
+    required_scopes = {"GET": "channels:read", "PATCH": "channels:write", "DELETE": "channels:write"}
+
+    @extend_schema(responses=ChannelOutput)
+    def get(self, request: Request, channel_id: str) -> Response:
+        """Show a policy."""
+        return Response(ChannelOutput(get_channel(self.caller, channel_id)).data)
+
+    @extend_schema(request=ChannelChange, responses=ChannelOutput)
+    def patch(self, request: Request, channel_id: str) -> Response:
+        """Change a policy; rules are replaced as a whole."""
+        policy = get_channel(self.caller, channel_id)
+        changed = update_channel(self.caller, policy=policy, **self.fields(ChannelChange), now=self.now)
+        return Response(ChannelOutput(changed).data)
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, channel_id: str) -> Response:
+        """Delete a policy; its channel is closed afterwards."""
+        delete_channel(self.caller, policy=get_channel(self.caller, channel_id), now=self.now)
+        return Response(status=204)
+
+
+class ChannelCheck(ApiView):
+    """May this sender speak?"""
+
+    required_scopes = {"POST": "decisions:make"}
+
+    @extend_schema(request=ChannelCheckInput, responses=ChannelVerdictOutput)
+    def post(self, request: Request) -> Response:
+        """Decide with the policy of the channel; an unknown channel is refused."""
+        fields = self.fields(ChannelCheckInput)
+        gateway = _gateway(self, fields.get("gateway_id"))
+        verdict = check_channel(self.caller, channel=fields["channel"], gateway=gateway, sender=sender_of(fields))
+        return Response(verdict_document(verdict))
+
+
+def verdict_document(verdict: ChannelVerdict) -> dict[str, object]:
+    """Return the answer's body."""
+    rule = verdict.rule
+    matched = (
+        {"subject_kind": rule.subject_kind, "subject_id": str(rule.subject_id), "effect": rule.effect} if rule else None
+    )
+    return {"allowed": verdict.allowed, "reason": str(verdict.reason), "matched_rule": matched}
+
+
+def _gateway(view: ApiView, gateway_id: str | None) -> Gateway | None:
+    return get_gateway(view.caller, gateway_id) if gateway_id else None

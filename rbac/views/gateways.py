@@ -1,0 +1,125 @@
+"""Gateways and their tokens over the API."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authsvc.tokens.api_keys import get_api_key, revoke_api_key, rotate_api_key
+from authsvc.tokens.models import ApiKey
+from authsvc.web.api import ApiView
+from rbac.models import Gateway
+from rbac.serializers import (
+    GatewayChange,
+    GatewayInput,
+    GatewayOutput,
+    GatewayTokenInput,
+    IssuedKeyOutput,
+    KeyOutput,
+    ReasonInput,
+    RotationInput,
+)
+from rbac.services.gateways import (
+    create_gateway,
+    delete_gateway,
+    get_gateway,
+    issue_gateway_token,
+    update_gateway,
+)
+from rbac.views.service_accounts import shown_once
+
+
+class GatewayList(ApiView):
+    """The gateways of the caller's environment."""
+
+    required_scopes = {"GET": "gateways:read", "POST": "gateways:write"}
+    lists = True
+
+    @extend_schema(responses=GatewayOutput(many=True))
+    def get(self, request: Request) -> Response:
+        """List gateways, newest first."""
+        return self.page(Gateway.objects.for_environment(self.caller).select_related("principal"), GatewayOutput)
+
+    @extend_schema(request=GatewayInput, responses={201: GatewayOutput})
+    def post(self, request: Request) -> Response:
+        """Register a gateway; its audience defaults to its id."""
+        gateway = create_gateway(self.caller, **self.fields(GatewayInput), now=self.now)
+        return Response(GatewayOutput(gateway).data, status=201)
+
+
+class GatewayDetail(ApiView):
+    """One gateway."""
+
+    required_scopes = {"GET": "gateways:read", "PATCH": "gateways:write", "DELETE": "gateways:write"}
+
+    @extend_schema(responses=GatewayOutput)
+    def get(self, request: Request, gateway_id: str) -> Response:
+        """Show a gateway."""
+        return Response(GatewayOutput(get_gateway(self.caller, gateway_id)).data)
+
+    @extend_schema(request=GatewayChange, responses=GatewayOutput)
+    def patch(self, request: Request, gateway_id: str) -> Response:
+        """Change a gateway."""
+        gateway = get_gateway(self.caller, gateway_id)
+        changed = update_gateway(self.caller, gateway=gateway, **self.fields(GatewayChange), now=self.now)
+        return Response(GatewayOutput(changed).data)
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, gateway_id: str) -> Response:
+        """Delete a gateway with its tokens, grants and channel policies."""
+        delete_gateway(self.caller, gateway=get_gateway(self.caller, gateway_id), now=self.now)
+        return Response(status=204)
+
+
+class GatewayTokenList(ApiView):
+    """The gateway tokens of one gateway."""
+
+    required_scopes = {"GET": "gateways:read", "POST": "gateways:write"}
+    lists = True
+    sensitive = True
+
+    @extend_schema(responses=KeyOutput(many=True))
+    def get(self, request: Request, gateway_id: str) -> Response:
+        """List gateway tokens without their secrets."""
+        gateway = get_gateway(self.caller, gateway_id)
+        return self.page(ApiKey.objects.for_environment(self.caller).filter(principal_id=gateway.id), KeyOutput)
+
+    @extend_schema(request=GatewayTokenInput, responses={201: IssuedKeyOutput})
+    def post(self, request: Request, gateway_id: str) -> Response:
+        """Issue a gateway token; ``secret`` is shown this once."""
+        gateway = get_gateway(self.caller, gateway_id)
+        issued = issue_gateway_token(self.caller, gateway=gateway, **self.fields(GatewayTokenInput), now=self.now)
+        return shown_once(issued, status=201)
+
+
+class GatewayTokenDetail(ApiView):
+    """One gateway token."""
+
+    required_scopes = {"GET": "gateways:read", "DELETE": "gateways:write"}
+
+    @extend_schema(responses=KeyOutput)
+    def get(self, request: Request, gateway_id: str, key_id: str) -> Response:
+        """Show a gateway token without its secret."""
+        return Response(KeyOutput(get_api_key(self.caller, key_id, principal_id=gateway_id)).data)
+
+    @extend_schema(request=ReasonInput, responses={204: None})
+    def delete(self, request: Request, gateway_id: str, key_id: str) -> Response:
+        """Revoke a gateway token at once."""
+        key = get_api_key(self.caller, key_id, principal_id=gateway_id)
+        revoke_api_key(self.caller, key=key, reason=self.fields(ReasonInput)["reason"], now=self.now)
+        return Response(status=204)
+
+
+class GatewayTokenRotation(ApiView):
+    """A new secret for a gateway token; the id stays."""
+
+    required_scopes = {"POST": "gateways:write"}
+    sensitive = True
+
+    @extend_schema(request=RotationInput, responses={200: IssuedKeyOutput})
+    def post(self, request: Request, gateway_id: str, key_id: str) -> Response:
+        """Rotate a gateway token; the old secret works until the overlap ends."""
+        key = get_api_key(self.caller, key_id, principal_id=gateway_id)
+        overlap = self.fields(RotationInput)["overlap_seconds"]
+        return shown_once(rotate_api_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
