@@ -137,25 +137,30 @@ def _pasted_by_mistake(text: str) -> ShapeFinding | None:
 def _misshapen(known: Provider, kind: Kind, text: str) -> ShapeFinding | None:
     shape = known.shapes.get(kind, Shape())
     owner = _announced(text)
-    is_foreign = owner is not None and owner != (known.slug, kind)
-    if is_foreign or (shape.prefixes and not text.startswith(shape.prefixes)):
+    if _is_foreign(known, kind, owner) or (shape.prefixes and not text.startswith(shape.prefixes)):
         return ShapeFinding(ShapeCode.BAD_PREFIX, _prefix_message(known, kind, shape, owner))
     if len(text) < shape.minimum_length:
-        return ShapeFinding(
-            ShapeCode.TOO_SHORT, f"A {_NAMES[kind]} here has at least {shape.minimum_length} characters."
-        )
+        message = f"For {known.label}, {_NAMES[kind]} has at least {shape.minimum_length} characters."
+        return ShapeFinding(ShapeCode.TOO_SHORT, message)
     return None
 
 
 def _prefix_message(known: Provider, kind: Kind, shape: Shape, owner: tuple[str, Kind] | None) -> str:
-    if owner is not None and owner != (known.slug, kind):
+    if owner is not None and _is_foreign(known, kind, owner):
         other, other_kind = CATALOGUE[owner[0]], owner[1]
-        return f"This begins like a {_NAMES[other_kind]} of {other.label}, not a {_NAMES[kind]} of {known.label}."
-    return f"A {_NAMES[kind]} of {known.label} begins with {' or '.join(shape.prefixes)}."
+        return f"This begins like {_NAMES[other_kind]} of {other.label}, not {_NAMES[kind]} of {known.label}."
+    return f"For {known.label}, {_NAMES[kind]} begins with {' or '.join(shape.prefixes)}."
+
+
+def _is_foreign(known: Provider, kind: Kind, owner: tuple[str, Kind] | None) -> bool:
+    """Return whether the prefix announces something else; a login's access token may look like any kind of its own."""
+    if owner is None:
+        return False
+    return owner[0] != known.slug or (kind is not Kind.OAUTH and owner[1] is not kind)
 
 
 def _announced(text: str) -> tuple[str, Kind] | None:
-    """Return whose value this is by its longest known prefix; OAuth access tokens share the setup token's prefix."""
+    """Return whose value this is by its longest known prefix."""
     return next((owner for prefix, owner in _KNOWN_PREFIXES.items() if text.startswith(prefix)), None)
 
 
@@ -163,7 +168,7 @@ def _is_token_name(name: str) -> bool:
     return name.endswith("_TOKEN")
 
 
-_NAMES: Final[Mapping[Kind, str]] = {Kind.API_KEY: "API key", Kind.TOKEN: "token", Kind.OAUTH: "login"}
+_NAMES: Final[Mapping[Kind, str]] = {Kind.API_KEY: "an API key", Kind.TOKEN: "a token", Kind.OAUTH: "a login"}
 _ALL_KINDS: Final = frozenset(Kind)
 _METERED_TOKENS: Final = frozenset({"huggingface"})  # its tokens are its API keys
 _ENV_UNSAFE: Final = re.compile(r"[^a-z0-9]+")

@@ -49,6 +49,9 @@ def test_check_shape_setup_token_equals_upstream(case: dict[str, Any]) -> None:
         ("anthropic", Kind.API_KEY, "openclaw onboard --auth-choice foo", "shell_command"),
         ("anthropic", Kind.TOKEN, "$ claude setup-token", "shell_command"),
         ("anthropic", Kind.TOKEN, "Abcdefghij123#stateSTATE99", "code_state"),
+        ("anthropic", Kind.OAUTH, SETUP_TOKEN, "ok"),
+        ("openai", Kind.OAUTH, SETUP_TOKEN, "bad_prefix"),
+        ("openai", Kind.OAUTH, "eyJ.fake", "ok"),
         ("openai", Kind.API_KEY, "sk-proj-abc", "ok"),
         ("openai", Kind.API_KEY, API_KEY, "bad_prefix"),
         ("openai", Kind.API_KEY, "sk-or-v1-abc", "bad_prefix"),
@@ -77,7 +80,7 @@ def test_check_shape_foreign_key_names_both_sides() -> None:
     finding = check_shape("anthropic", Kind.API_KEY, SETUP_TOKEN)
     assert finding is not None
     assert finding.code is ShapeCode.BAD_PREFIX
-    assert finding.message == "This begins like a token of Anthropic, not a API key of Anthropic."
+    assert finding.message == "This begins like a token of Anthropic, not an API key of Anthropic."
 
 
 @given(st.text(min_size=1).filter(str.strip), st.sampled_from(Kind))
