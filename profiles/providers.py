@@ -153,10 +153,10 @@ def _prefix_message(known: Provider, kind: Kind, shape: Shape, owner: tuple[str,
 
 
 def _is_foreign(known: Provider, kind: Kind, owner: tuple[str, Kind] | None) -> bool:
-    """Return whether the prefix announces something else; a login's access token may look like any kind of its own."""
+    """Return whether the prefix announces something else; a kind without a shape may look like its siblings."""
     if owner is None:
         return False
-    return owner[0] != known.slug or (kind is not Kind.OAUTH and owner[1] is not kind)
+    return owner[0] != known.slug or (owner[1] is not kind and kind in known.shapes)
 
 
 def _announced(text: str) -> tuple[str, Kind] | None:

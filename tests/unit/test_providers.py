@@ -60,6 +60,8 @@ def test_check_shape_setup_token_equals_upstream(case: dict[str, Any]) -> None:
         ("openrouter", Kind.API_KEY, "sk-abc", "bad_prefix"),
         ("minimax", Kind.TOKEN, "sk-cp-abc", "ok"),
         ("minimax", Kind.API_KEY, "anything", "ok"),
+        ("minimax", Kind.API_KEY, "sk-cp-abc", "ok"),
+        ("minimax", Kind.API_KEY, "sk-or-abc", "bad_prefix"),
         ("google", Kind.API_KEY, "AIzaFake", "ok"),
         ("google", Kind.API_KEY, " \t", "empty"),
         ("acme", Kind.API_KEY, "npx whatever --flag", "ok"),
