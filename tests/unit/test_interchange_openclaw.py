@@ -87,7 +87,7 @@ def test_parse_openclaw_reads_every_kind() -> None:
 
 
 def test_parse_openclaw_state_file_wins_over_state_in_the_store() -> None:
-    document = {"profiles": {}, "order": {"a": ["old"]}, "lastGood": {"a": "kept"}}
+    document: dict[str, Any] = {"profiles": {}, "order": {"a": ["old"]}, "lastGood": {"a": "kept"}}
     store = parse_openclaw(document, {"version": 1, "order": {"a": ["new"]}})
     assert (store.order, store.last_good, store.usage) == ({"a": ("new",)}, {"a": "kept"}, None)
 
