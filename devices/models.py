@@ -56,6 +56,7 @@ class Device(EnvironmentOwned):
     objects = TenantScopedManager["Device"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status")]
         constraints = [

@@ -42,7 +42,7 @@ class Profile(EnvironmentOwned):
     id = models.CharField(primary_key=True, max_length=40, default=new_profile_id, editable=False)
     agent = models.CharField(max_length=128, default=DEFAULT_AGENT)
     provider = models.CharField(max_length=64)
-    name = models.CharField(max_length=128)
+    key = models.CharField(max_length=200, help_text="provider:name, or the id a foreign store gave it.")
     description = models.CharField(max_length=2000, blank=True)
     kind = models.CharField(max_length=10, choices=KIND_CHOICES)
     origin = models.CharField(max_length=60, blank=True)
@@ -59,10 +59,11 @@ class Profile(EnvironmentOwned):
     objects = TenantScopedManager["Profile"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "agent", "provider", "name"], name="profile_name_once_per_agent"
+                fields=["environment", "agent", "key"], name="profile_key_once_per_agent"
             ),
             models.CheckConstraint(name="profile_minimum_trust_0_to_3", condition=models.Q(minimum_trust__lte=3)),
         ]
@@ -70,11 +71,6 @@ class Profile(EnvironmentOwned):
 
     def __str__(self) -> str:
         return self.key
-
-    @property
-    def key(self) -> str:
-        """Return ``provider:name``."""
-        return f"{self.provider}:{self.name}"
 
 
 class CredentialState(models.TextChoices):
@@ -106,6 +102,7 @@ class Credential(EnvironmentOwned):
     objects = TenantScopedManager["Credential"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["profile", "version"], name="credential_version_once"),
@@ -133,6 +130,7 @@ class ProfileOrder(EnvironmentOwned):
     objects = TenantScopedManager["ProfileOrder"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         constraints = [
             models.UniqueConstraint(fields=["environment", "agent", "provider"], name="profile_order_once_per_agent")
         ]
@@ -157,6 +155,7 @@ class Lease(EnvironmentOwned):
     objects = TenantScopedManager["Lease"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["profile", "-created_at"], name="lease_by_profile"),

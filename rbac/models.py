@@ -38,6 +38,7 @@ class ServiceAccount(EnvironmentOwned):
     objects = TenantScopedManager["ServiceAccount"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["environment", "-created_at", "-id"], name="service_account_by_env")]
 
@@ -57,6 +58,7 @@ class Role(EnvironmentOwned):
     objects = TenantScopedManager["Role"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [models.UniqueConstraint(fields=["environment", "name"], name="role_name_once_per_environment")]
 
@@ -90,6 +92,7 @@ class Gateway(EnvironmentOwned):
     objects = TenantScopedManager["Gateway"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(fields=["environment", "audience"], name="gateway_audience_once_per_environment")
@@ -119,6 +122,7 @@ class Grant(EnvironmentOwned):
     objects = TenantScopedManager["Grant"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["principal", "revoked_at"], name="grant_by_principal"),
@@ -149,6 +153,7 @@ class ChannelPolicy(EnvironmentOwned):
     objects = TenantScopedManager["ChannelPolicy"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(

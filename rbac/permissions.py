@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
-from authsvc.web.api import ANY_CALLER, PROOF_IN_BODY
+from authsvc.web.scope_rules import ANY_CALLER, PROOF_IN_BODY
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Forbidden, InsufficientScope, Unauthenticated
 from rbac.credential_kinds import CredentialKind, permits
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
+
+if TYPE_CHECKING:  # DRF imports this module while it is itself being imported
+    from rest_framework.views import APIView
 
 
 class RequiresScope(BasePermission):

@@ -75,6 +75,7 @@ class Environment(TenantOwned):
     objects = TenantScopedManager["Environment"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["tenant__slug", "name"]
         constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="environment_name_once_per_tenant")]
 
@@ -142,6 +143,7 @@ class Membership(TenantOwned):
     objects = TenantScopedManager["Membership"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         constraints = [models.UniqueConstraint(fields=["operator", "tenant"], name="membership_once_per_tenant")]
 
     def __str__(self) -> str:
@@ -178,6 +180,7 @@ class Principal(EnvironmentOwned):
     objects = TenantScopedManager["Principal"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment")]
 

@@ -48,6 +48,7 @@ class TenantOwned(models.Model):
 
     class Meta:
         abstract = True
+        default_manager_name = "unscoped"
 
 
 class EnvironmentOwned(TenantOwned):
@@ -57,3 +58,4 @@ class EnvironmentOwned(TenantOwned):
 
     class Meta:
         abstract = True
+        default_manager_name = "unscoped"

@@ -45,6 +45,7 @@ class SigningKey(EnvironmentOwned):
     objects = TenantScopedManager["SigningKey"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
@@ -75,6 +76,7 @@ class IssuedToken(EnvironmentOwned):
     objects = TenantScopedManager["IssuedToken"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
@@ -125,6 +127,7 @@ class ApiKey(EnvironmentOwned):
     objects = TenantScopedManager["ApiKey"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),

@@ -36,6 +36,7 @@ class DataKey(EnvironmentOwned):
     objects = TenantScopedManager["DataKey"]()
 
     class Meta:
+        default_manager_name = "unscoped"
         constraints = [
             models.UniqueConstraint(
                 fields=["environment"], condition=models.Q(state="active"), name="data_key_one_active_per_environment"

@@ -22,8 +22,6 @@ from authsvc.web.problems import Unauthenticated
 from authsvc.web.serializers import StrictSerializer
 
 Row = TypeVar("Row", bound=Model)
-ANY_CALLER = "any caller with a valid proof"
-PROOF_IN_BODY = "the proof is the body itself"
 
 
 class ApiView(APIView):

@@ -6,7 +6,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.web.api import ANY_CALLER, ApiView
+from authsvc.web.api import ApiView
+from authsvc.web.scope_rules import ANY_CALLER
 from rbac.catalogue import CATALOGUE
 from rbac.models import Grant, Role
 from rbac.serializers import (

@@ -11,7 +11,8 @@ from rest_framework.response import Response
 from authsvc.gate.decide import Decision, Question, decide
 from authsvc.gate.serializers import DecideInput, DecisionOutput, MeOutput
 from authsvc.tenants.models import Principal
-from authsvc.web.api import ANY_CALLER, ApiView
+from authsvc.web.api import ApiView
+from authsvc.web.scope_rules import ANY_CALLER
 from rbac.services.channels import sender_of
 
 

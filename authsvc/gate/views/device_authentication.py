@@ -7,7 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authsvc.gate.issue import Asked, Holder, issue_token
-from authsvc.web.api import PROOF_IN_BODY, ApiView
+from authsvc.web.api import ApiView
+from authsvc.web.scope_rules import PROOF_IN_BODY
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of

@@ -1,0 +1,13 @@
+"""Health: the only routes besides keys, metadata and the API description that answer without proof."""
+
+from django.urls import path
+
+from authsvc.web.methods import require_read
+from authsvc.ops.health import live, ready
+
+urlpatterns = [
+    path("health", require_read(live)),
+    path("healthz", require_read(live)),
+    path("health/live", require_read(live)),
+    path("health/ready", require_read(ready)),
+]

@@ -1,0 +1,329 @@
+"""The base of every admin page: operators see the tenants of their memberships, and every button calls a service.
+
+Lists and detail pages are read-only. What changes something is a :class:`ServiceAction` (on a row) or the add page: a
+plain form, a scope the operator must hold in that tenant, and one service call with a Caller. A foreign row and a
+missing one are the same to an operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from authsvc.tenants.models import Environment, Operator, Tenant
+from authsvc.tenants.services import operator_caller, visible_tenant_ids
+from authsvc.web.caller import Caller
+from authsvc.web.client_address import client_address
+from authsvc.web.problems import Forbidden, Problem
+from authsvc.web.request_id import request_id_of
+
+if TYPE_CHECKING:  # Django's classes take type arguments only in their stubs
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+Fields = Mapping[str, Any]
+Perform = Callable[[Caller, Any, Fields, datetime], "ShownOnce | str"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownOnce:
+    """A result that holds a secret: rendered in the answer to the POST, never stored, never cached."""
+
+    title: str
+    explanation: str
+    secret: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAction:
+    """A button on a row: its form, the scope it requires, and the service call behind it."""
+
+    name: str
+    label: str
+    scope: str
+    form: type[forms.Form]
+    perform: Perform
+    is_dangerous: bool = False
+    applies: Callable[[Any], bool] = lambda _row: True
+
+
+class HouseAdminSite(admin.AdminSite):
+    """The admin site: open to active operators who see at least one tenant."""
+
+    site_header = "authsvc"
+    site_title = "authsvc"
+    index_title = "What needs you"
+    enable_nav_sidebar = True
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """True for platform operators, and for operators with a membership."""
+        user = request.user
+        return isinstance(user, Operator) and user.is_active and (user.is_superuser or user.memberships.exists())
+
+    def get_urls(self) -> list[Any]:
+        """Return the site's routes without the redirect that would tell foreign rows from missing ones."""
+        return [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
+
+
+class TenantFilter(admin.SimpleListFilter):
+    """Filters a list by one of the tenants the operator sees."""
+
+    title = "tenant"
+    parameter_name = "tenant"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the visible tenants."""
+        return [(tenant.id, tenant.slug) for tenant in visible_tenants(operator_of(request))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of the chosen tenant."""
+        return queryset.filter(tenant_id=self.value()) if self.value() else queryset
+
+
+class HouseAdmin(ModelAdmin):
+    """Read-only lists and details within the operator's tenants, with service actions."""
+
+    tenant_lookup: ClassVar[str] = "tenant_id"
+    service_actions: ClassVar[tuple[ServiceAction, ...]] = ()
+    add_scope: ClassVar[str] = ""
+    service_add_form: ClassVar[type[forms.Form] | None] = None
+    add_title: ClassVar[str] = ""
+    change_form_template = "admin/house_detail.html"
+    list_per_page = 50
+    show_full_result_count = False
+    view_on_site = False
+    actions = None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """True for every operator: what they see is decided row by row."""
+        return self.admin_site.has_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """True when the row lies in a tenant the operator sees."""
+        return self.admin_site.has_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """True when this page has an add form and the operator may use it somewhere."""
+        return self.service_add_form is not None and bool(self.environments(request, self.add_scope))
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never: rows change through services."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never: rows are deleted through services."""
+        return False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of the operator's tenants."""
+        rows = cast(Any, self.model)._default_manager.all()
+        tenant_ids = visible_tenant_ids(operator_of(request))
+        rows = rows if tenant_ids is None else rows.filter(**{f"{self.tenant_lookup}__in": tenant_ids})
+        ordering = self.get_ordering(request)
+        return rows.order_by(*ordering) if ordering else rows
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> ShownOnce | str:
+        """Call the service behind the add form; returns what to show, or a sentence."""
+        raise Http404
+
+    def environments(self, request: HttpRequest, scope: str) -> list[Environment]:
+        """Return the environments in which the operator holds ``scope``."""
+        operator = operator_of(request)
+        tenant_ids = visible_tenant_ids(operator)
+        rows = Environment.unscoped.select_related("tenant").order_by("tenant__slug", "name")
+        rows = rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
+        return [row for row in rows if holds(caller_in(request, row), scope)]
+
+    def environment_of(self, row: Any) -> Environment:
+        """Return the environment a row belongs to."""
+        environment: Environment = row if isinstance(row, Environment) else row.environment
+        return environment
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages of the service actions."""
+        info = self.model._meta.app_label, self.model._meta.model_name
+        act = path(
+            "<path:object_id>/do/<slug:name>/",
+            self.admin_site.admin_view(self.action_view),
+            name="{}_{}_do".format(*info),
+        )
+        return [act, *super().get_urls()]
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """Show and run the add form."""
+        if self.service_add_form is None or not self.has_add_permission(request):
+            raise Http404
+        choices = {row.id: row for row in self.environments(request, self.add_scope)}
+        form = self.service_add_form(request.POST or None, initial=request.GET.dict())
+        add_environment_field(form, choices, request.GET.get("environment", ""))
+        prepare = getattr(form, "prepare", None)
+        if prepare is not None:
+            prepare(list(choices.values()))
+        title = self.add_title or f"Add {self.opts.verbose_name}"
+        if request.method == "POST" and form.is_valid():
+            place = choices[form.cleaned_data["environment"]]
+            done = self._run(request, form, lambda now: self._added(request, place, form, now))
+            if done is not None:
+                return done
+        return self._form_page(request, form, title, None)
+
+    def _added(self, request: HttpRequest, place: Environment, form: forms.Form, now: datetime) -> ShownOnce | str:
+        caller = caller_in(request, place)
+        require(caller, self.add_scope)
+        return self.perform_add(caller, form.cleaned_data, now)
+
+    def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
+        """Show and run the form of one action on one row."""
+        row = self.get_object(request, unquote(object_id))
+        action = next((action for action in self.service_actions if action.name == name), None)
+        if row is None or action is None or not action.applies(row):
+            raise Http404
+        caller = caller_in(request, self.environment_of(row))
+        if not holds(caller, action.scope):
+            raise Http404
+        form = action.form(request.POST or None)
+        prepare = getattr(form, "prepare_for", None)
+        if prepare is not None:
+            prepare(row)
+        if request.method == "POST" and form.is_valid():
+            done = self._run(request, form, lambda now: action.perform(caller, row, form.cleaned_data, now))
+            if done is not None:
+                return done
+        return self._form_page(request, form, f"{action.label}: {row}", action, row)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show one row with the buttons this operator may press."""
+        row = self.get_object(request, unquote(object_id))
+        extra = dict(extra_context or {})
+        if row is not None:
+            extra["service_actions"] = self._buttons(request, row)
+            extra["environment"] = getattr(row, "environment", None)
+        return super().change_view(request, object_id, form_url, extra)
+
+    def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        if not self.service_actions:
+            return []
+        caller = caller_in(request, self.environment_of(row))
+        info = self.model._meta.app_label, self.model._meta.model_name
+        return [
+            {
+                "label": action.label,
+                "dangerous": action.is_dangerous,
+                "url": reverse("admin:{}_{}_do".format(*info), args=[row.pk, action.name]),
+            }
+            for action in self.service_actions
+            if action.applies(row) and holds(caller, action.scope)
+        ]
+
+    def _run(
+        self, request: HttpRequest, form: forms.Form, call: Callable[[datetime], ShownOnce | str]
+    ) -> HttpResponse | None:
+        """Call the service; a problem becomes an error of the form, a secret is rendered at once."""
+        try:
+            result = call(datetime.now(UTC))
+        except Problem as problem:
+            show_problem(form, problem)
+            return None
+        if isinstance(result, ShownOnce):
+            context = {**self.admin_site.each_context(request), "opts": self.opts, "shown": result, "title": result.title}
+            response = TemplateResponse(request, "admin/shown_once.html", context)
+            response.headers["Cache-Control"] = "no-store"
+            return response
+        messages.success(request, result)
+        info = self.model._meta.app_label, self.model._meta.model_name
+        return HttpResponseRedirect(reverse("admin:{}_{}_changelist".format(*info)))
+
+    def _form_page(
+        self, request: HttpRequest, form: forms.Form, title: str, action: ServiceAction | None, row: Any = None
+    ) -> TemplateResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "form": form,
+            "title": title,
+            "action": action,
+            "original": row,
+            "environment": getattr(row, "environment", None),
+            "detail": self.describe(row) if row is not None else {},
+        }
+        return TemplateResponse(request, "admin/service_form.html", context)
+
+    def describe(self, row: Any) -> Mapping[str, str]:
+        """Return facts about the row to show beside an action's form."""
+        return {}
+
+
+def operator_of(request: HttpRequest) -> Operator:
+    """Return the signed-in operator."""
+    if not isinstance(request.user, Operator):
+        raise Http404
+    return request.user
+
+
+def caller_in(request: HttpRequest, environment: Environment) -> Caller:
+    """Return the operator as a Caller in one environment; raises ``NotFound`` without a membership there."""
+    return operator_caller(
+        operator_of(request),
+        environment,
+        request_id=request_id_of(request),
+        address=client_address(request),
+    )
+
+
+def holds(caller: Caller, scope: str) -> bool:
+    """True when an operator's role includes the scope; roles name scopes plainly, without ids."""
+    return bool(caller.scopes & {scope, "authsvc:admin"})
+
+
+def require(caller: Caller, scope: str) -> None:
+    """Raise ``Forbidden`` unless the operator's role includes the scope."""
+    if not holds(caller, scope):
+        raise Forbidden(f"Your role here does not include {scope}.")
+
+
+def visible_tenants(operator: Operator) -> QuerySet[Tenant]:
+    """Return the tenants an operator sees."""
+    tenant_ids = visible_tenant_ids(operator)
+    return Tenant.objects.all() if tenant_ids is None else Tenant.objects.filter(id__in=tenant_ids)
+
+
+def add_environment_field(form: forms.Form, choices: Mapping[str, Environment], chosen: str) -> None:
+    """Put the choice of environment first in the form."""
+    field = forms.ChoiceField(
+        choices=[(key, str(row)) for key, row in choices.items()], initial=chosen, label="Tenant and environment"
+    )
+    form.fields = {"environment": field, **form.fields}
+
+
+def show_problem(form: forms.Form, problem: Problem) -> None:
+    """Show a problem's field errors at their fields, and the rest above the form."""
+    shown = False
+    for name, errors in problem.errors.items():
+        if name in form.fields:
+            form.add_error(name, list(errors))
+            shown = True
+        else:
+            form.add_error(None, [f"{name}: {error}" for error in errors])
+            shown = True
+    if not shown:
+        form.add_error(None, problem.detail)
+
+
+def lines(text: str) -> list[str]:
+    """Return the words of a text area, split at white space and commas."""
+    return text.replace(",", " ").split()

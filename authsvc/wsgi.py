@@ -1,0 +1,16 @@
+"""The WSGI application. An unsafe production configuration stops the process here, before it answers anything."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.umask(0o077)
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsvc.settings")
+
+_django = get_wsgi_application()
+
+from authsvc.ops.checks import require_safe_start  # noqa: E402 - needs the loaded apps
+from authsvc.web.body_limit import BodyLimit  # noqa: E402
+
+require_safe_start()
+application = BodyLimit(_django)

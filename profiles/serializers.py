@@ -1,0 +1,181 @@
+"""Shapes of the credentials API: values go in, and come out only as a lease."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+
+from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer, TextField
+from profiles.candidates import Requirement
+from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, Profile
+from profiles.services.importing import FORMATS
+from profiles.services.resolve import expires_at_of
+from profiles.services.store import MAXIMUM_SECRET
+
+AGENT_LENGTH = 128
+
+
+class SecretFields(StrictSerializer):
+    """The secret of one version; write-only. ``refresh`` belongs to OAuth alone."""
+
+    kind = serializers.ChoiceField(choices=KIND_CHOICES)
+    value = TextField(max_length=MAXIMUM_SECRET)
+    refresh = TextField(max_length=MAXIMUM_SECRET, required=False, allow_blank=True, default="")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+
+
+class RuleFields(StrictSerializer):
+    """Where and by whom a profile may be used."""
+
+    description = TextField(required=False, allow_blank=True)
+    minimum_trust = serializers.IntegerField(min_value=0, max_value=3, required=False)
+    allowed_channels = serializers.ListField(
+        child=TextField(max_length=64), max_length=100, required=False, allow_null=True
+    )
+    allowed_gateways = serializers.ListField(child=IdentifierField(), max_length=100, required=False, allow_null=True)
+
+
+class ProfileInput(SecretFields, RuleFields):
+    """A new profile with its first secret."""
+
+    provider = NameField(max_length=64)
+    name = NameField(max_length=128, default="default")
+    agent = NameField(max_length=AGENT_LENGTH, default=DEFAULT_AGENT)
+
+
+class CredentialOutput(serializers.ModelSerializer[Credential]):
+    """One version without its secret; the fingerprint tells versions apart."""
+
+    expires_at = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Credential
+        fields: ClassVar = [
+            "id",
+            "profile_id",
+            "version",
+            "kind",
+            "fingerprint",
+            "last_four",
+            "has_refresh",
+            "has_reference",
+            "expires_at",
+            "origin",
+            "state",
+            "created_by",
+            "created_at",
+        ]
+
+    def get_expires_at(self, credential: Credential) -> str | None:
+        """Return the end of its life, if it has one."""
+        moment = expires_at_of(credential)
+        return moment.isoformat() if moment else None
+
+
+class ProfileOutput(serializers.ModelSerializer[Profile]):
+    """A profile; ``profile`` is its name ``provider:name``."""
+
+    profile = serializers.CharField(source="key", read_only=True)
+    allowed_channels: Any = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    allowed_gateways: Any = serializers.ListField(child=serializers.CharField(), allow_null=True)
+
+    class Meta:
+        model = Profile
+        fields: ClassVar = [
+            "id",
+            "profile",
+            "provider",
+            "agent",
+            "description",
+            "kind",
+            "origin",
+            "minimum_trust",
+            "allowed_channels",
+            "allowed_gateways",
+            "state",
+            "created_at",
+            "last_used_at",
+        ]
+
+
+class ReasonInput(StrictSerializer):
+    """Why."""
+
+    reason = TextField(required=False, allow_blank=True, default="")
+
+
+class ResolveInput(StrictSerializer):
+    """Which credential is needed, for whom and what for."""
+
+    provider = NameField(max_length=64)
+    agent = NameField(max_length=AGENT_LENGTH, default=DEFAULT_AGENT)
+    session = TextField(max_length=128, required=False, allow_blank=True, default="")
+    model = TextField(max_length=200, required=False, allow_null=True, default=None)
+    require = serializers.ListField(
+        child=serializers.ChoiceField(choices=[requirement.value for requirement in Requirement]),
+        max_length=10,
+        required=False,
+        default=list,
+    )
+    purpose = TextField(max_length=200, required=False, allow_blank=True, default="")
+    channel = TextField(max_length=64, required=False, allow_null=True, default=None)
+    gateway = IdentifierField(required=False, allow_null=True, default=None)
+    view = serializers.ChoiceField(choices=["compact", "full"], default="compact")
+
+
+class TraceOutput(serializers.Serializer[Any]):
+    """What became of one candidate."""
+
+    profile = serializers.CharField()
+    reason = serializers.CharField()
+    until_ms = serializers.IntegerField(allow_null=True)
+    cause = serializers.CharField(allow_null=True)
+
+
+class ReleaseOutput(serializers.Serializer[Any]):
+    """A leased credential; ``value`` is the secret."""
+
+    lease_id = serializers.CharField()
+    profile_id = serializers.CharField()
+    profile = serializers.CharField()
+    version = serializers.IntegerField()
+    kind = serializers.CharField()
+    value = serializers.CharField()
+    expires_at = serializers.CharField(allow_null=True)
+    lease_expires_at = serializers.DateTimeField()
+    source = serializers.CharField()
+    trace = TraceOutput(many=True)
+
+
+class ImportInput(StrictSerializer):
+    """A foreign credential file: its JSON, or its text."""
+
+    format = serializers.ChoiceField(choices=list(FORMATS))
+    content = serializers.JSONField()
+    state = serializers.JSONField(required=False, allow_null=True, default=None)
+    agent = NameField(max_length=AGENT_LENGTH, default=DEFAULT_AGENT)
+    dry_run = serializers.BooleanField(default=False)
+
+
+class ImportOutput(serializers.Serializer[Any]):
+    """What was, or would be, taken over."""
+
+    dry_run = serializers.BooleanField()
+    entries = serializers.ListField(child=serializers.DictField())
+    findings = serializers.ListField(child=serializers.DictField())
+    orders = serializers.DictField()
+
+
+class OrderInput(StrictSerializer):
+    """The wanted order, by profile name."""
+
+    profiles = serializers.ListField(child=TextField(max_length=200), max_length=500)
+
+
+class OrderOutput(serializers.Serializer[Any]):
+    """The order that is set here; null when none is."""
+
+    provider = serializers.CharField()
+    agent = serializers.CharField(allow_null=True)
+    order = serializers.ListField(child=serializers.CharField(), allow_null=True)

@@ -1,0 +1,64 @@
+"""The explicit order of a provider's profiles: for the environment, or for one agent, whose own goes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from authsvc.audit.record import record
+from authsvc.web.caller import Caller
+from authsvc.web.problems import ValidationFailed
+from profiles.models import DEFAULT_AGENT, Profile, ProfileOrder
+
+EVERY_AGENT = ""
+
+
+def find_order(caller: Caller, *, provider: str, agent: str) -> tuple[str, ...] | None:
+    """Return the order that applies to an agent: its own, else the environment's, else ``None``."""
+    orders = ProfileOrder.objects.for_environment(caller).filter(provider=provider, agent__in={agent, EVERY_AGENT})
+    by_agent = {order.agent: tuple(order.profile_keys) for order in orders}
+    return by_agent.get(agent, by_agent.get(EVERY_AGENT))
+
+
+def set_order(
+    caller: Caller, *, provider: str, agent: str, profile_keys: Sequence[str], now: datetime
+) -> tuple[str, ...]:
+    """Set the order of an agent, or of every agent when ``agent`` is empty; raises ``ValidationFailed``."""
+    keys = tuple(dict.fromkeys(profile_keys))
+    agents = {agent or DEFAULT_AGENT, DEFAULT_AGENT} if agent else None
+    known = Profile.objects.for_environment(caller).filter(provider=provider, key__in=keys)
+    found = set((known if agents is None else known.filter(agent__in=agents)).values_list("key", flat=True))
+    unknown = [key for key in keys if key not in found]
+    if unknown:
+        raise ValidationFailed(errors={"profiles": [f"No profile {key[:100]} of {provider} here." for key in unknown]})
+    store_order(caller, provider=provider, agent=agent, profile_keys=keys, now=now)
+    return keys
+
+
+def store_order(
+    caller: Caller, *, provider: str, agent: str, profile_keys: Sequence[str], now: datetime
+) -> None:
+    """Write an order as it is, with its audit event."""
+    with transaction.atomic():
+        ProfileOrder.objects.for_environment(caller).filter(provider=provider, agent=agent).delete()
+        ProfileOrder(
+            tenant_id=caller.tenant_id,
+            environment_id=caller.environment_id,
+            provider=provider,
+            agent=agent,
+            profile_keys=list(profile_keys),
+            created_at=now,
+        ).save(force_insert=True)
+        detail = {"provider": provider, "agent": agent, "profile_ids": list(profile_keys)}
+        record(caller, "order.set", subject_id=provider, detail=detail, now=now)
+
+
+def clear_order(caller: Caller, *, provider: str, agent: str, now: datetime) -> bool:
+    """Remove the order of an agent (or the environment's); True when there was one."""
+    with transaction.atomic():
+        count, _ = ProfileOrder.objects.for_environment(caller).filter(provider=provider, agent=agent).delete()
+        if count:
+            record(caller, "order.cleared", subject_id=provider, detail={"provider": provider, "agent": agent}, now=now)
+    return bool(count)

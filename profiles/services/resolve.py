@@ -1,0 +1,244 @@
+"""Resolution: which credential serves this request; its release is recorded as a lease before anyone sees the value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+
+from authsvc.audit.record import record
+from authsvc.tenants.models import Tenant
+from authsvc.vault.envelope import SealBroken
+from authsvc.vault.services import open_text
+from authsvc.web.caller import Caller
+from authsvc.web.problems import Conflict, Forbidden, NotFound, Problem
+from authsvc.web.secret_text import SecretText
+from profiles.candidates import Candidate, Requirement, ResolutionRequest
+from profiles.expiry import INVALID, MAX_TIMESTAMP_MS, Expiry
+from profiles.interchange.usage import usage_from_json
+from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Lease, Profile, ProfileState
+from profiles.providers import Kind, billing_of, has_prompt_caching
+from profiles.references import Strategy
+from profiles.resolution import FailureCode, Resolution, ResolutionFailure, choose
+from profiles.services.order import find_order
+from profiles.services.store import MAIN_FIELD
+
+
+class NoCredentials(NotFound):
+    """Nothing is stored that could serve this request; only now may a client look into its own environment."""
+
+    slug, title = "no_credentials", "No credentials found"
+    default_detail = "No credential for this provider can be used here; store one or look at the trace."
+
+
+class AllInCooldown(Conflict):
+    """Every usable profile rests after failures; ``Retry-After`` says when the first is back."""
+
+    slug, title = "all_in_cooldown", "All credentials are cooling down"
+    default_detail = "Every credential for this provider is cooling down."
+
+
+class ResolutionForbidden(Forbidden):
+    """Credentials are there, and this caller may not use any of them from here."""
+
+    slug, title = "forbidden", "Not from here"
+    default_detail = "The credentials of this provider may not be used by this caller, from this place."
+
+
+class PinUnavailable(Conflict):
+    """The pinned profile cannot serve now and is never switched silently."""
+
+    slug, title = "pin_unavailable", "Pinned credential unavailable"
+    default_detail = "The pinned credential cannot be used now."
+
+
+FAILURES: dict[FailureCode, type[Problem]] = {
+    FailureCode.NO_CREDENTIALS: NoCredentials,
+    FailureCode.ALL_IN_COOLDOWN: AllInCooldown,
+    FailureCode.FORBIDDEN: ResolutionForbidden,
+    FailureCode.PIN_UNAVAILABLE: PinUnavailable,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveQuery:
+    """What a caller asks for."""
+
+    provider: str
+    agent: str = DEFAULT_AGENT
+    session: str = ""
+    model: str | None = None
+    require: frozenset[Requirement] = frozenset()
+    purpose: str = ""
+    channel: str | None = None
+    gateway: str | None = None
+    strategy: Strategy = Strategy.CURRENT
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A released credential: the recorded lease, and the value it hands out."""
+
+    lease: Lease
+    profile: Profile
+    credential: Credential
+    value: SecretText = field(repr=False)
+    resolution: Resolution
+
+
+def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) -> Release:
+    """Choose a profile, open its current version and record the lease; raises one of the four failures above."""
+    rows = candidate_rows(caller, query)
+    resolution = resolve_rows(caller, query, rows, now=now)
+    if resolution.chosen is None:
+        raise _refused(caller, query, resolution, now)
+    profile, credential = next(row for row in rows if row[0].key == resolution.chosen)
+    value = _open(caller, credential, now)
+    lease = _record_lease(caller, query, profile, credential, now)
+    return Release(lease, profile, credential, value, resolution)
+
+
+def resolve_rows(
+    caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], *, now: datetime
+) -> Resolution:
+    """Return the pure resolution over stored rows; writes nothing and opens nothing."""
+    request = ResolutionRequest(
+        provider=query.provider,
+        now_ms=int(now.timestamp() * 1000),
+        strategy=query.strategy,
+        explicit_order=find_order(caller, provider=query.provider, agent=query.agent),
+        model=query.model,
+        require=query.require,
+        trust_level=caller.trust_level,
+        channel=query.channel,
+        gateway=query.gateway,
+    )
+    return choose(request, [candidate_of(profile, credential) for profile, credential in rows])
+
+
+def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
+    """Return the profiles an agent sees with their current versions: its own first, then the default agent's."""
+    credentials = (
+        Credential.objects.for_environment(caller)
+        .select_related("profile")
+        .filter(
+            state=CredentialState.CURRENT,
+            profile__state=ProfileState.ACTIVE,
+            profile__provider=query.provider,
+            profile__agent__in={query.agent, DEFAULT_AGENT},
+        )
+        .order_by("profile__position", "profile__id")
+    )
+    by_key: dict[str, tuple[Profile, Credential]] = {}
+    for credential in sorted(credentials, key=lambda row: row.profile.agent != query.agent):
+        by_key.setdefault(credential.profile.key, (credential.profile, credential))
+    return list(by_key.values())
+
+
+def candidate_of(profile: Profile, credential: Credential) -> Candidate:
+    """Return the candidate for a stored profile: flags, never the secret."""
+    kind = Kind(credential.kind)
+    return Candidate(
+        profile_id=profile.key,
+        provider=profile.provider,
+        kind=kind,
+        has_secret=bool(credential.fingerprint),
+        has_refresh=credential.has_refresh,
+        expiry=_expiry(credential.expires_at_ms),
+        has_unresolved_reference=credential.has_reference,
+        usage=usage_from_json(profile.usage),
+        minimum_trust=profile.minimum_trust,
+        allowed_channels=_allowed(profile.allowed_channels),
+        allowed_gateways=_allowed(profile.allowed_gateways),
+        prompt_caching=has_prompt_caching(kind),
+        billing=billing_of(profile.provider, kind),
+    )
+
+
+def expires_at_of(credential: Credential) -> datetime | None:
+    """Return the end of a credential's life, if it has one that a calendar can hold."""
+    if credential.expires_at_ms is None or not 0 < credential.expires_at_ms < 253_402_300_800_000:
+        return None
+    return datetime.fromtimestamp(credential.expires_at_ms / 1000, UTC)
+
+
+def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
+    try:
+        document = json.loads(open_text(credential.place(), credential.sealed).reveal())
+    except SealBroken as broken:
+        detail = {"profile_id": credential.profile_id, "version": credential.version, "reason": broken.slug}
+        record(caller, "credential.open_failed", subject_id=credential.id, detail=detail, now=now)
+        raise
+    return SecretText(document["secrets"][MAIN_FIELD[Kind(credential.kind)]])
+
+
+def _record_lease(
+    caller: Caller, query: ResolveQuery, profile: Profile, credential: Credential, now: datetime
+) -> Lease:
+    ttl_seconds = Tenant.objects.values_list("lease_ttl_seconds", flat=True).get(id=caller.tenant_id)
+    lease = Lease(
+        tenant_id=caller.tenant_id,
+        environment_id=caller.environment_id,
+        profile=profile,
+        credential=credential,
+        principal_id=caller.principal_id,
+        agent=query.agent,
+        session=query.session,
+        purpose=query.purpose,
+        created_at=now,
+        expires_at=now + timedelta(seconds=ttl_seconds),
+    )
+    with transaction.atomic():
+        lease.save(force_insert=True)
+        Profile.objects.for_environment(caller).filter(id=profile.id).update(last_used_at=now)
+        detail = {
+            "lease_id": lease.id,
+            "profile_id": profile.id,
+            "version": credential.version,
+            "provider": profile.provider,
+            "agent": query.agent,
+            "purpose": query.purpose,
+            "gateway_id": query.gateway or "",
+            "expires_at": lease.expires_at.isoformat(),
+        }
+        record(caller, "credential.leased", subject_id=profile.id, detail=detail, now=now)
+    return lease
+
+
+def _refused(caller: Caller, query: ResolveQuery, resolution: Resolution, now: datetime) -> Problem:
+    failure = resolution.failure or ResolutionFailure(FailureCode.NO_CREDENTIALS)
+    detail = {
+        "provider": query.provider,
+        "code": str(failure.code),
+        "agent": query.agent,
+        "purpose": query.purpose,
+    }
+    record(caller, "credential.refused", subject_id=query.provider, detail=detail, now=now)
+    extra: dict[str, object] = {"trace": trace_document(resolution)}
+    headers = {}
+    if failure.retry_after_ms is not None:
+        seconds = -(-failure.retry_after_ms // 1000)
+        extra["retry_after"] = seconds
+        headers["Retry-After"] = str(seconds)
+    return FAILURES[failure.code](extra=extra, headers=headers)
+
+
+def trace_document(resolution: Resolution) -> list[dict[str, object]]:
+    """Return the trace as the API shows it: each profile with its reason code, and until when."""
+    return [
+        {"profile": entry.profile_id, "reason": str(entry.reason), "until_ms": entry.until_ms, "cause": entry.cause}
+        for entry in resolution.trace
+    ]
+
+
+def _expiry(expires_at_ms: int | None) -> Expiry:
+    if expires_at_ms is None or 0 < expires_at_ms <= MAX_TIMESTAMP_MS:
+        return expires_at_ms
+    return INVALID
+
+
+def _allowed(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)

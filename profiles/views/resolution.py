@@ -1,0 +1,86 @@
+"""Resolution and order over the API."""
+
+from __future__ import annotations
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from authsvc.web.api import ApiView
+from profiles.candidates import Requirement
+from profiles.models import ProfileOrder
+from profiles.serializers import OrderInput, OrderOutput, ReleaseOutput, ResolveInput
+from profiles.services.order import EVERY_AGENT, clear_order, set_order
+from profiles.services.resolve import Release, ResolveQuery, expires_at_of, resolve_credential, trace_document
+
+
+class Resolve(ApiView):
+    """Which credential serves this request?"""
+
+    required_scopes = {"POST": "credentials:resolve"}
+    sensitive = True
+
+    @extend_schema(request=ResolveInput, responses=ReleaseOutput)
+    def post(self, request: Request) -> Response:
+        """Lease the credential that resolution chooses; the release is audited before it is answered."""
+        fields = self.fields(ResolveInput)
+        query = ResolveQuery(
+            provider=fields["provider"].lower(),
+            agent=fields["agent"],
+            session=fields["session"],
+            model=fields["model"],
+            require=frozenset(Requirement(text) for text in fields["require"]),
+            purpose=fields["purpose"],
+            channel=fields["channel"],
+            gateway=fields["gateway"],
+        )
+        release = resolve_credential(self.caller, query, now=self.now)
+        return Response(release_document(release, fields["view"]), headers={"Cache-Control": "no-store"})
+
+
+class OrderDetail(ApiView):
+    """The explicit order of a provider's profiles; with an agent in the path, that agent's own."""
+
+    required_scopes = {"GET": "profiles:read", "PUT": "profiles:write", "DELETE": "profiles:write"}
+
+    @extend_schema(responses=OrderOutput)
+    def get(self, request: Request, provider: str, agent: str = EVERY_AGENT) -> Response:
+        """Show the order that is set here."""
+        orders = ProfileOrder.objects.for_environment(self.caller).filter(provider=provider.lower(), agent=agent)
+        order = orders.first()
+        return Response(_document(provider, agent, list(order.profile_keys) if order else None))
+
+    @extend_schema(request=OrderInput, responses=OrderOutput)
+    def put(self, request: Request, provider: str, agent: str = EVERY_AGENT) -> Response:
+        """Set the order; every name must exist here."""
+        names = self.fields(OrderInput)["profiles"]
+        keys = set_order(self.caller, provider=provider.lower(), agent=agent, profile_keys=names, now=self.now)
+        return Response(_document(provider, agent, list(keys)))
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, provider: str, agent: str = EVERY_AGENT) -> Response:
+        """Clear the order; resolution falls back to the next rule."""
+        clear_order(self.caller, provider=provider.lower(), agent=agent, now=self.now)
+        return Response(status=204)
+
+
+def release_document(release: Release, view: str) -> dict[str, object]:
+    """Return the answer's body; the compact view traces only what was chosen."""
+    trace = trace_document(release.resolution)
+    moment = expires_at_of(release.credential)
+    return {
+        "lease_id": release.lease.id,
+        "profile_id": release.profile.id,
+        "profile": release.profile.key,
+        "version": release.credential.version,
+        "kind": release.credential.kind,
+        "value": release.value.reveal(),
+        "expires_at": moment.isoformat() if moment else None,
+        "lease_expires_at": release.lease.expires_at.isoformat(),
+        "source": "profile",
+        "trace": trace if view == "full" else [line for line in trace if line["profile"] == release.profile.key],
+    }
+
+
+def _document(provider: str, agent: str, order: list[str] | None) -> dict[str, object]:
+    return {"provider": provider.lower(), "agent": agent or None, "order": order}
