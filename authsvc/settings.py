@@ -1,7 +1,8 @@
-"""All settings, read once from the environment; every NAME may also be given as NAME_FILE, the path of a file that holds the value.
+"""All settings, read once from the environment; every NAME may also be given as NAME_FILE, the path of a file that
+holds the value.
 
 Development generates missing secrets once and keeps them 0600 under ``var/``. Production starts only when
-``authsvc/ops/checks.py`` finds every secret, host and address safe. The list of settings is ``docs/reference/settings.md``.
+``authsvc/ops/checks.py`` finds every secret, host and address safe. ``docs/reference/settings.md`` lists them all.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{STATE_DIRECTORY / 'authsvc.sqlite3'}")}
 _database = DATABASES["default"]
 if _database["ENGINE"].endswith("sqlite3"):
-    # WAL lets readers run beside the one writer; IMMEDIATE takes the write lock first, so no transaction fails half-way.
+    # WAL lets readers run beside the one writer; IMMEDIATE takes the write lock first, so none fails half-way.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -137,7 +138,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 STATIC_URL = "/static/"
-STATIC_ROOT = STATE_DIRECTORY / "static"
+STATIC_ROOT = STATE_DIRECTORY / "static" if PRODUCTION else None  # elsewhere the files are found where they are
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 

@@ -1,7 +1,7 @@
 """Every route of the service, by floor."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
@@ -13,7 +13,7 @@ handler403 = "authsvc.gate.errors.permission_denied"
 handler404 = "authsvc.gate.errors.not_found"
 handler500 = "authsvc.gate.errors.server_error"
 
-api = [
+api: list[URLPattern | URLResolver] = [
     *gate.api,
     path("", include("rbac.urls")),
     path("", include("devices.urls")),

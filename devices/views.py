@@ -188,7 +188,7 @@ class DeviceSecretRotation(ApiView):
 class HistoryPages(CursorPages):
     """Newest event first, by sequence."""
 
-    ordering = ("-sequence",)
+    ordering: tuple[str, ...] = ("-sequence",)
 
 
 class DeviceHistory(ApiView):

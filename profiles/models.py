@@ -62,9 +62,7 @@ class Profile(EnvironmentOwned):
         default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
         constraints = [
-            models.UniqueConstraint(
-                fields=["environment", "agent", "key"], name="profile_key_once_per_agent"
-            ),
+            models.UniqueConstraint(fields=["environment", "agent", "key"], name="profile_key_once_per_agent"),
             models.CheckConstraint(name="profile_minimum_trust_0_to_3", condition=models.Q(minimum_trust__lte=3)),
         ]
         indexes = [models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider")]

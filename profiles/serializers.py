@@ -144,7 +144,7 @@ class ReleaseOutput(serializers.Serializer[Any]):
     value = serializers.CharField()
     expires_at = serializers.CharField(allow_null=True)
     lease_expires_at = serializers.DateTimeField()
-    source = serializers.CharField()
+    source: Any = serializers.CharField()
     trace = TraceOutput(many=True)
 
 

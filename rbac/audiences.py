@@ -1,4 +1,7 @@
-"""Which scopes a token of which audience may carry: our own API's scopes never reach a gateway, nor the reverse. PURE."""
+"""Which scopes a token of which audience may carry: our own API's scopes never reach a gateway, nor the reverse.
+
+PURE.
+"""
 
 from __future__ import annotations
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from authsvc.web.scope_rules import ANY_CALLER, PROOF_IN_BODY
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Forbidden, InsufficientScope, Unauthenticated
+from authsvc.web.scope_rules import ANY_CALLER, PROOF_IN_BODY
 from rbac.credential_kinds import CredentialKind, permits
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
 
@@ -48,4 +48,6 @@ def require_scope(caller: Caller, scope: str) -> None:
 
 def has_scope(caller: Caller, scope: str) -> bool:
     """True when the caller holds ``scope`` on our own API and its kind of proof may use it."""
-    return permits(CredentialKind(caller.proof), scope) and HeldScopes(caller.scopes, admin_scope=AUTHSVC_ADMIN).covers(scope)
+    return permits(CredentialKind(caller.proof), scope) and HeldScopes(caller.scopes, admin_scope=AUTHSVC_ADMIN).covers(
+        scope
+    )

@@ -126,9 +126,7 @@ class KeyInput(StrictSerializer):
     )
     name = NameField(required=False, default="", allow_blank=True)
     scopes = ScopesField(required=False, default=list)
-    address_ranges = serializers.ListField(
-        child=TextField(max_length=60), max_length=50, required=False, default=list
-    )
+    address_ranges = serializers.ListField(child=TextField(max_length=60), max_length=50, required=False, default=list)
     expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
 
 

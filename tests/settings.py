@@ -1,1 +1,24 @@
-from authsvc.settings import *  # noqa: F403
+"""Settings of the test suite: fixed secrets, fast password hashing, a database of its own, never the machine's."""
+
+import os
+import tempfile
+from pathlib import Path
+
+STATE = Path(tempfile.mkdtemp(prefix="authsvc-tests-"))
+os.environ.update(
+    {
+        "AUTHSVC_ENV": "development",
+        "AUTHSVC_SECRET_KEY": "Zk3vQ8pW1nR5tY7uB2mX9cL4hJ6gF0dS-aE_tests-only",
+        "AUTHSVC_KEKS": "tests-1:q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
+        "AUTHSVC_BASE_URL": "http://testserver",
+        "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{STATE / 'tests.sqlite3'}",
+    }
+)
+os.environ.pop("REDIS_URL", None)
+os.environ.pop("AUTHSVC_DEBUG", None)
+
+from authsvc.settings import *  # noqa: E402, F403
+
+STATE_DIRECTORY = STATE
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 MAXIMUM_TEXT = 500
 MAXIMUM_LIST = 100
 
-Detail = Mapping[str, "str | int | bool | None | list[str]"]
+Detail = Mapping[str, object]
 
 _TYPES: dict[str, tuple[str, ...]] = {
     "access.denied": ("code", "required_scope", "method", "route"),
@@ -25,7 +25,16 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "channel.updated": ("channel", "gateway_id", "changed"),
     "client.authentication_failed": ("client_id", "method", "reason"),
     "credential.deleted": ("profile_id", "version"),
-    "credential.leased": ("lease_id", "profile_id", "version", "provider", "agent", "purpose", "gateway_id", "expires_at"),
+    "credential.leased": (
+        "lease_id",
+        "profile_id",
+        "version",
+        "provider",
+        "agent",
+        "purpose",
+        "gateway_id",
+        "expires_at",
+    ),
     "credential.open_failed": ("profile_id", "version", "reason"),
     "credential.refused": ("provider", "code", "agent", "purpose"),
     "credential.stored": ("profile_id", "version", "kind", "fingerprint", "origin", "expires_at"),
@@ -102,7 +111,7 @@ class UnknownEvent(ValueError):
 
 
 def checked_detail(event_type: str, detail: Detail) -> dict[str, object]:
-    """Return ``detail`` cut to the allowed lengths; raises ``UnknownEvent`` for a type or key outside the table."""
+    """Return ``detail`` cut to the allowed lengths; raises ``UnknownEvent`` for what the table does not allow."""
     if event_type not in EVENT_TYPES:
         raise UnknownEvent(event_type)
     unknown = set(detail) - EVENT_TYPES[event_type]
@@ -111,9 +120,11 @@ def checked_detail(event_type: str, detail: Detail) -> dict[str, object]:
     return {key: _cut(value) for key, value in detail.items()}
 
 
-def _cut(value: str | int | bool | None | list[str]) -> object:
+def _cut(value: object) -> object:
     if isinstance(value, str):
         return value[:MAXIMUM_TEXT]
-    if isinstance(value, list):
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return [item[:MAXIMUM_TEXT] for item in value[:MAXIMUM_LIST]]
-    return value
+    if value is None or isinstance(value, int):
+        return value
+    raise UnknownEvent(f"A detail cannot hold a {type(value).__name__}.")

@@ -1,4 +1,7 @@
-"""Audit tables: events, the head of each chain, signed checkpoints. Append-only; no foreign keys, so nothing cascades."""
+"""Audit tables: events, the head of each chain, signed checkpoints.
+
+Append-only; no foreign keys, so nothing cascades.
+"""
 
 from __future__ import annotations
 

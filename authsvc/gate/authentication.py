@@ -35,9 +35,7 @@ BEARER_KINDS = frozenset({ApiKeyKind.API_KEY.value, ApiKeyKind.GATEWAY_TOKEN.val
 BASIC_TRUST = 1
 
 
-def admit(
-    raw: str, *, audience: str | None, now: datetime, address: str = "", request_id: str = ""
-) -> Caller:
+def admit(raw: str, *, audience: str | None, now: datetime, address: str = "", request_id: str = "") -> Caller:
     """Return the caller behind a token or API key; raises ``TokenRefused`` with a reason for the log alone.
 
     ``audience`` is ours or a gateway's; ``None`` takes a token for whatever registered audience it names.
@@ -73,16 +71,14 @@ class BearerAuthentication(BaseAuthentication):
 
 
 def bearer_of(header: str) -> str | None:
-    """Return the token of an Authorization header; ``None`` when there is no header, empty when it is not a bearer's."""
+    """Return the token of an Authorization header; ``None`` without a header, empty when it is not a bearer."""
     if not header:
         return None
     scheme, _, token = header.partition(" ")
     return token.strip(" ") if scheme.lower() == "bearer" else ""
 
 
-def _admit_token(
-    verified: VerifiedToken, audience: str | None, now: datetime, address: str, request_id: str
-) -> Caller:
+def _admit_token(verified: VerifiedToken, audience: str | None, now: datetime, address: str, request_id: str) -> Caller:
     claims = verified.claims
     if audience is not None and claims.audience != audience:
         raise TokenRefused("aud")

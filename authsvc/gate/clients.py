@@ -1,4 +1,7 @@
-"""OAuth client authentication: ``client_secret_basic`` and ``client_secret_post`` (RFC 6749 §2.3.1), one method per request."""
+"""OAuth client authentication.
+
+``client_secret_basic`` and ``client_secret_post`` (RFC 6749 §2.3.1), one method per request.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Client:
 
 
 def form_of(request: HttpRequest) -> QueryDict:
-    """Return the form parameters; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2)."""
+    """Return the form; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2)."""
     if request.content_type != FORM:
         raise InvalidRequest(f"Send {FORM}.")
     for name, values in request.POST.lists():

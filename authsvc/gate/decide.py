@@ -11,9 +11,8 @@ from datetime import datetime
 
 from authsvc.audit.record import record
 from authsvc.gate.authentication import admit
-from authsvc.tenants.models import PrincipalKind
 from authsvc.tokens.claims import TokenRefused
-from authsvc.web.caller import Caller
+from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.identifiers import new_id
 from authsvc.web.problems import ValidationFailed
 from devices.services.trust import find_device_trust
@@ -72,15 +71,24 @@ def decide(caller: Caller, question: Question, *, now: datetime) -> Decision:
     gateway = get_gateway(caller, question.gateway_id) if question.gateway_id else None
     require_one_action(question, gateway)
     subject = find_subject(caller, question.token, gateway, now)
-    if subject is None:
-        reason = INVALID_TOKEN
-    else:
-        reason = _device(caller, subject, question, now) or _channel(caller, question, gateway)
-        reason = reason or _action(caller, subject, question, gateway) or ALLOWED
-    decision = _decision(subject, reason)
+    decision = _decision(subject, _reason(caller, subject, question, gateway, now))
     if not decision.allowed:
         _record_denial(caller, decision, question, now)
     return decision
+
+
+def _reason(
+    caller: Caller, subject: Caller | None, question: Question, gateway: Gateway | None, now: datetime
+) -> Reason:
+    """Return the first gate that refuses, or ``ALLOWED``."""
+    if subject is None:
+        return INVALID_TOKEN
+    return (
+        _device(caller, subject, question, now)
+        or _channel(caller, question, gateway)
+        or _action(caller, subject, question, gateway)
+        or ALLOWED
+    )
 
 
 def find_subject(caller: Caller, raw: str, gateway: Gateway | None, now: datetime) -> Caller | None:
@@ -104,7 +112,7 @@ def require_one_action(question: Question, gateway: Gateway | None) -> None:
 def _device(caller: Caller, subject: Caller, question: Question, now: datetime) -> Reason | None:
     if not question.device_id:
         return None
-    if subject.kind == PrincipalKind.DEVICE and subject.principal_id != question.device_id:
+    if subject.kind == CallerKind.DEVICE and subject.principal_id != question.device_id:
         return Reason("device_mismatch", "device", "The token belongs to another device.")
     trust = find_device_trust(caller, question.device_id, now=now)
     if trust is None:
@@ -115,7 +123,9 @@ def _device(caller: Caller, subject: Caller, question: Question, now: datetime) 
 def _channel(caller: Caller, question: Question, gateway: Gateway | None) -> Reason | None:
     if not question.channel:
         return None
-    verdict = check_channel(caller, channel=question.channel, gateway=gateway, sender=question.sender or ChannelSender(is_direct=True))
+    verdict = check_channel(
+        caller, channel=question.channel, gateway=gateway, sender=question.sender or ChannelSender(is_direct=True)
+    )
     if verdict.allowed:
         return None
     return Reason(str(verdict.reason), "channel", "The channel policy does not let this sender speak.")

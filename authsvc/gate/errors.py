@@ -1,4 +1,5 @@
-"""Every refusal becomes an answer here: problem+json for REST, RFC 6749 JSON for OAuth; denials are audited after rollback.
+"""Every refusal becomes an answer here: problem+json for REST, RFC 6749 JSON for OAuth; denials are audited after
+rollback.
 
 Nothing an outsider sends yields a 5xx; when the database is away the answer is 503 with ``Retry-After``.
 """
@@ -76,7 +77,7 @@ def render_api_exception(exception: Exception, context: Context) -> HttpResponse
     return render_problem(problem)
 
 
-def problem_of(exception: Exception) -> Problem | None:  # noqa: PLR0911 - one line per kind of exception
+def problem_of(exception: Exception) -> Problem | None:
     """Return the problem an exception stands for; ``None`` for a failure of ours."""
     match exception:
         case Problem():

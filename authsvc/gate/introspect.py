@@ -1,4 +1,7 @@
-"""``POST {issuer}/oauth/introspect`` (RFC 7662): everything not alive in this environment is ``{"active": false}`` and no more."""
+"""``POST {issuer}/oauth/introspect`` (RFC 7662).
+
+Everything not alive in this environment is ``{"active": false}`` and no more.
+"""
 
 from __future__ import annotations
 

@@ -72,9 +72,7 @@ def issuable_scopes(
     _require_known(requested)
     admin_scope = gateway.admin_scope if gateway else AUTHSVC_ADMIN
     wanted = requested or holder.default_scopes
-    granted = effective_scopes(
-        tenant_id=caller.tenant_id, principal_id=holder.principal.id, gateway=gateway, now=now
-    )
+    granted = effective_scopes(tenant_id=caller.tenant_id, principal_id=holder.principal.id, gateway=gateway, now=now)
     scopes = intersect(for_audience(wanted, gateway), holder.trust.permitted(granted), admin_scope=admin_scope)
     if holder.maximum_scopes:
         scopes = intersect(scopes, for_audience(holder.maximum_scopes, gateway), admin_scope=admin_scope)

@@ -1,4 +1,7 @@
-"""The errors of the OAuth endpoints: ``{error, error_description}`` (RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2). PURE."""
+"""The errors of the OAuth endpoints: ``{error, error_description}`` (RFC 6749 §5.2, RFC 8628 §3.5, RFC 8707 §2).
+
+PURE.
+"""
 
 from __future__ import annotations
 

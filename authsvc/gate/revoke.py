@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from django.http import HttpRequest, HttpResponse
@@ -27,10 +28,8 @@ def revocation_endpoint(request: HttpRequest, tenant: str, environment: str) -> 
     raw = form.get("token", "")
     if not raw:
         raise InvalidRequest("token is missing.")
-    try:
+    with suppress(TokenRefused):  # RFC 7009 §2.2: an invalid token is not an error
         _revoke(client, raw, now)
-    except TokenRefused:
-        pass  # RFC 7009 §2.2: an invalid token is not an error
     return HttpResponse(status=200, headers={"Cache-Control": "no-store"})
 
 

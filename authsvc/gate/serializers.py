@@ -74,7 +74,9 @@ class TokenInput(StrictSerializer):
     principal_id = IdentifierField()
     scopes = ScopesField(required=False, default=list)
     audience = TextField(max_length=128, required=False, default="")
-    ttl_seconds = serializers.IntegerField(min_value=60, max_value=86_400, required=False, allow_null=True, default=None)
+    ttl_seconds = serializers.IntegerField(
+        min_value=60, max_value=86_400, required=False, allow_null=True, default=None
+    )
 
 
 class TokenOutput(serializers.ModelSerializer[IssuedToken]):

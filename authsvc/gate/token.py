@@ -1,4 +1,7 @@
-"""``POST {issuer}/oauth/token``: client_credentials (RFC 6749 §4.4), with ``scope`` and ``audience`` or ``resource`` (RFC 8707)."""
+"""``POST {issuer}/oauth/token``.
+
+Client_credentials (RFC 6749 §4.4), with ``scope`` and ``audience`` or ``resource`` (RFC 8707).
+"""
 
 from __future__ import annotations
 
@@ -68,8 +71,6 @@ def _client_credentials(client: Client, form: QueryDict, now: datetime) -> Minte
     if client.principal.kind != PrincipalKind.SERVICE_ACCOUNT:
         raise UnauthorizedClient
     account = (
-        ServiceAccount.objects.for_environment(client.caller)
-        .select_related("principal")
-        .get(id=client.principal.id)
+        ServiceAccount.objects.for_environment(client.caller).select_related("principal").get(id=client.principal.id)
     )
     return issue_token(client.caller, service_holder(account), asked_of(form, CLIENT_CREDENTIALS), now=now)

@@ -6,11 +6,11 @@ from django.views.decorators.csrf import csrf_exempt
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
-from authsvc.web.methods import require_post, require_read
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
 from authsvc.gate.views import audit, decisions, device_authentication, tokens
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
+from authsvc.web.methods import require_post, require_read
 
 ISSUER = "t/<slug:tenant>/<slug:environment>"
 

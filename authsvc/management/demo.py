@@ -123,9 +123,7 @@ def _furnish(inside: Caller, now: datetime) -> DemoEnvironment:
         audience=f"{inside.tenant}-{inside.environment}-agentos",
         now=now,
     )
-    role = create_role(
-        inside, name=f"Everything {marker}", description=marker, scopes=["authsvc:admin"], now=now
-    )
+    role = create_role(inside, name=f"Everything {marker}", description=marker, scopes=["authsvc:admin"], now=now)
     account = create_service_account(
         inside,
         name=f"Administrator {marker}",
@@ -215,9 +213,7 @@ def _reader(inside: Caller, marker: str, now: datetime) -> dict[str, str]:
     return {"client_id": account.id, "client_secret": secret.text.reveal()}
 
 
-def _operator(
-    caller: Caller, name: str, tenant: str, role: MembershipRole | None, now: datetime
-) -> dict[str, str]:
+def _operator(caller: Caller, name: str, tenant: str, role: MembershipRole | None, now: datetime) -> dict[str, str]:
     password = secrets.token_urlsafe(18)
     operator = Operator.objects.filter(username=name).first()
     if operator is None:

@@ -12,6 +12,7 @@ import ipaddress
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ MINIMUM_DISTINCT = 12
 SAMPLE_WORDS = re.compile(
     r"change|example|sample|insecure|default|placeholder|password|replace|your[-_ ]|s3cret|secretkey|secret-key", re.I
 )
-KEEP_SECRET = "Make one with: python manage.py vault generate"  # noqa: S105 - a hint
+KEEP_SECRET = "Make one with: python manage.py vault generate"
 
 
 @register("authsvc")
@@ -81,7 +82,7 @@ def kek_fault(text: str) -> str:
 
 def _is_made_up(key: bytes) -> bool:
     """32 random bytes are never all printable, never few distinct ones, never evenly spaced."""
-    steps = {(right - left) % 256 for left, right in zip(key, key[1:], strict=False)}
+    steps = {(right - left) % 256 for left, right in pairwise(key)}
     return len(set(key)) < MINIMUM_DISTINCT or all(32 <= byte < 127 for byte in key) or len(steps) == 1
 
 

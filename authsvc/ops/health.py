@@ -1,4 +1,7 @@
-"""``/health`` (and ``/health/live``): the process answers. ``/health/ready``: database, migrations and keys are there."""
+"""``/health`` (and ``/health/live``): the process answers.
+
+``/health/ready``: database, migrations and keys are there.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,7 @@ def readiness_problems() -> list[str]:
     try:
         if _has_unapplied_migrations():
             return ["migrations_pending"]
-        needed = set(
-            DataKey.unscoped.exclude(state=DataKeyState.DESTROYED).values_list("kek_id", flat=True).distinct()
-        )
+        needed = set(DataKey.unscoped.exclude(state=DataKeyState.DESTROYED).values_list("kek_id", flat=True).distinct())
     except DatabaseError:
         return ["database_unavailable"]
     try:

@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from authsvc.web.methods import require_read
 from authsvc.ops.health import live, ready
+from authsvc.web.methods import require_read
 
 urlpatterns = [
     path("health", require_read(live)),

@@ -129,7 +129,7 @@ class HouseAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of the operator's tenants."""
-        rows = cast(Any, self.model)._default_manager.all()
+        rows: QuerySet[Any] = cast(Any, self.model)._default_manager.all()
         tenant_ids = visible_tenant_ids(operator_of(request))
         rows = rows if tenant_ids is None else rows.filter(**{f"{self.tenant_lookup}__in": tenant_ids})
         ordering = self.get_ordering(request)
@@ -240,7 +240,12 @@ class HouseAdmin(ModelAdmin):
             show_problem(form, problem)
             return None
         if isinstance(result, ShownOnce):
-            context = {**self.admin_site.each_context(request), "opts": self.opts, "shown": result, "title": result.title}
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "shown": result,
+                "title": result.title,
+            }
             response = TemplateResponse(request, "admin/shown_once.html", context)
             response.headers["Cache-Control"] = "no-store"
             return response

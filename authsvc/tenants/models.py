@@ -12,7 +12,9 @@ from django.utils import timezone
 from authsvc.tenants.scoping import EnvironmentOwned, TenantOwned, TenantScopedManager
 from authsvc.web.identifiers import new_id
 
-SLUG_VALIDATOR = RegexValidator(r"\A[a-z][a-z0-9-]{0,62}\Z", "Lower-case letters, digits and -, beginning with a letter.")
+SLUG_VALIDATOR = RegexValidator(
+    r"\A[a-z][a-z0-9-]{0,62}\Z", "Lower-case letters, digits and -, beginning with a letter."
+)
 
 
 def new_tenant_id() -> str:
@@ -49,7 +51,9 @@ class Tenant(models.Model):
     credential_warn_seconds = models.PositiveIntegerField(
         default=86_400, help_text="A credential that ends within this time counts as expiring."
     )
-    lease_ttl_seconds = models.PositiveIntegerField(default=3600, help_text="How long a handed-out credential may be used.")
+    lease_ttl_seconds = models.PositiveIntegerField(
+        default=3600, help_text="How long a handed-out credential may be used."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

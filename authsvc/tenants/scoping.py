@@ -44,7 +44,6 @@ class TenantOwned(models.Model):
     tenant = models.ForeignKey("authsvc.Tenant", on_delete=models.PROTECT, related_name="+")
 
     unscoped: models.Manager[Any] = models.Manager()
-    objects = TenantScopedManager["TenantOwned"]()
 
     class Meta:
         abstract = True

@@ -1,4 +1,7 @@
-"""Use cases of the customer boundary: make tenants and environments, operators and memberships, enable and disable principals."""
+"""Use cases of the customer boundary.
+
+Make tenants and environments, operators and memberships, enable and disable principals.
+"""
 
 from __future__ import annotations
 
@@ -259,9 +262,7 @@ def environment_caller(caller: Caller, environment: Environment) -> Caller:
     return tenant_caller(caller, environment.tenant).within(environment.id, environment.name)
 
 
-def operator_caller(
-    operator: Operator, environment: Environment, *, request_id: str = "", address: str = ""
-) -> Caller:
+def operator_caller(operator: Operator, environment: Environment, *, request_id: str = "", address: str = "") -> Caller:
     """Return the caller for an operator acting in one environment; ``NotFound`` without a membership there."""
     return Caller(
         tenant_id=environment.tenant_id,

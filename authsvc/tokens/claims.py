@@ -90,7 +90,9 @@ def check_header(header: Mapping[str, object]) -> str:
     return kid
 
 
-def check_payload(payload: Mapping[str, object], *, issuer: str, tenant: str, environment: str, now: datetime) -> AccessClaims:
+def check_payload(
+    payload: Mapping[str, object], *, issuer: str, tenant: str, environment: str, now: datetime
+) -> AccessClaims:
     """Return the claims of a payload whose signature is good; raises ``TokenRefused`` with the claim's name."""
     _require_equal(payload, "iss", issuer)
     _require_equal(payload, "tenant", tenant)

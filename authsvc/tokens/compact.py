@@ -1,4 +1,7 @@
-"""Taking a compact JWS apart without trusting it (RFC 7515 §3.1): size, three parts, canonical base64url, strict JSON. PURE."""
+"""Taking a compact JWS apart without trusting it (RFC 7515 §3.1).
+
+Size, three parts, canonical base64url, strict JSON. PURE.
+"""
 
 from __future__ import annotations
 

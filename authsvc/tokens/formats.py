@@ -1,4 +1,5 @@
-"""The text of opaque tokens: ``<type>_<environment>_<id>_<secret><checksum>``; parsed and checked before any query. PURE.
+"""The text of opaque tokens: ``<type>_<environment>_<id>_<secret><checksum>``; parsed and checked before any query.
+PURE.
 
 Types: ``ask`` API key, ``agw`` gateway token, ``acs`` client secret, ``ads`` device secret, ``art`` refresh token.
 The id has 16 and the secret 43 characters of base62 (256 bits), the checksum is CRC-32 over everything before it in

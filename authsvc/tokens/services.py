@@ -1,4 +1,7 @@
-"""Use cases of access tokens: mint, verify, revoke. What a principal may do is decided above and comes in as a value."""
+"""Use cases of access tokens: mint, verify, revoke.
+
+What a principal may do is decided above and comes in as a value.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +152,7 @@ def _claims(caller: Caller, request: TokenRequest, now: datetime) -> AccessClaim
     )
 
 
-def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str | int | bool | None | list[str]]:
+def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str | int | bool | list[str] | None]:
     scopes: Iterable[str] = claims.scopes
     return {
         "jti": claims.jti,

@@ -1,4 +1,7 @@
-"""Data keys: one active per tenant and environment, stored wrapped; destroying them makes what they sealed unreadable."""
+"""Data keys.
+
+One active per tenant and environment, stored wrapped; destroying them makes what they sealed unreadable.
+"""
 
 from __future__ import annotations
 

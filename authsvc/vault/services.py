@@ -46,9 +46,7 @@ def seal_text(caller: Caller, place: Place, secret: SecretText, *, now: datetime
 def open_text(place: Place, sealed: str) -> SecretText:
     """Return the secret; raises ``SealBroken``, ``DataKeyDestroyed`` or ``KeyEncryptionKeyMissing``."""
     key_id, blob = read_text(sealed)
-    key = (
-        DataKey.objects.for_tenant(place.tenant_id).filter(id=key_id, environment_id=place.environment_id).first()
-    )
+    key = DataKey.objects.for_tenant(place.tenant_id).filter(id=key_id, environment_id=place.environment_id).first()
     if key is None:
         raise SealBroken
     if key.state == DataKeyState.DESTROYED:

@@ -63,4 +63,3 @@ class ApiView(APIView):
         pages = self.pages_class()
         found = pages.paginate_queryset(rows, self.request, self) or []
         return pages.get_paginated_response(output(found, many=True).data)
-

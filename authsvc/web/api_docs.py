@@ -1,4 +1,7 @@
-"""The readable API page: Swagger's files are served by us, its script from a second address, so the strict policy holds."""
+"""The readable API page.
+
+Swagger's files are served by us, its script from a second address, so the strict policy holds.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Security headers on every answer: a strict content policy, no framing, no referrer, and no caching of what is private."""
+"""Security headers on every answer.
+
+A strict content policy, no framing, no referrer, and no caching of what is private.
+"""
 
 from __future__ import annotations
 

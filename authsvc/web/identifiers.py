@@ -1,4 +1,7 @@
-"""Opaque random identifiers: ``<prefix>_<22 characters of base62>`` with 128 bits of randomness. PURE apart from the system's random source."""
+"""Opaque random identifiers: ``<prefix>_<22 characters of base62>`` with 128 bits of randomness.
+
+PURE apart from the system's random source.
+"""
 
 from __future__ import annotations
 

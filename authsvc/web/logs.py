@@ -12,7 +12,19 @@ import structlog
 
 HIDDEN = "[hidden]"
 SECRET_KEYS = frozenset(
-    {"authorization", "cookie", "token", "secret", "password", "credential", "value", "key", "access", "refresh", "body"}
+    {
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "credential",
+        "value",
+        "key",
+        "access",
+        "refresh",
+        "body",
+    }
 )
 SECRET_TEXT = re.compile(
     r"(a(?:sk|gw|rt|ds|cs)_[a-z0-9-]+_[A-Za-z0-9]+_[A-Za-z0-9]+|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*|sk-[A-Za-z0-9_-]{8,})"
@@ -21,7 +33,7 @@ SECRET_TEXT = re.compile(
 
 def configure(options: dict[str, Any]) -> None:
     """Set up the standard library's logging and structlog from ``settings.LOGGING`` (``level``, ``json``)."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,

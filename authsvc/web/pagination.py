@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound as RestNotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -21,7 +20,7 @@ class CursorPages(CursorPagination):
     page_size = 50
     page_size_query_param = "limit"
     max_page_size = MAXIMUM
-    ordering = ("-created_at", "-id")
+    ordering: tuple[str, ...] = ("-created_at", "-id")
 
     def get_page_size(self, request: Request) -> int:
         """Return the wanted size; raises ``ValidationFailed`` outside 1 to 200."""
@@ -32,9 +31,7 @@ class CursorPages(CursorPagination):
             raise ValidationFailed(errors={"limit": [f"Give a number from 1 to {MAXIMUM}."]})
         return int(text)
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: APIView | None = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Request, view: APIView | None = None) -> list[Any] | None:
         """Return one page; a cursor that is not ours is a field error."""
         try:
             return super().paginate_queryset(queryset, request, view)

@@ -1,4 +1,5 @@
-"""Reading a JSON body strictly: at most 1 MiB, UTF-8, 32 levels deep, no duplicate keys, no NaN, no NUL, no lone surrogate.
+"""Reading a JSON body strictly: at most 1 MiB, UTF-8, 32 levels deep, no duplicate keys, no NaN, no NUL, no lone
+surrogate.
 
 Everything refused is a ``Problem``: 413 for size, 415 for the media type or charset, 400 for the rest.
 """
@@ -34,7 +35,7 @@ class StrictJSONParser(BaseParser):
 
     def parse(
         self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> object:
+    ) -> Any:
         """Return the parsed body; an empty body is an empty object."""
         require_utf8(media_type or "")
         return parse_json(stream.read(MAXIMUM_BYTES + 1) or b"{}")

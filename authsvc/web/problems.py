@@ -13,7 +13,9 @@ FieldErrors = Mapping[str, Sequence[str]]
 
 
 class Problem(Exception):
-    """A refusal or failure with a stable ``slug``; subclasses set the class attributes and may pass a better ``detail``."""
+    """A refusal or failure with a stable ``slug``; subclasses set the class attributes and may pass a better
+    ``detail``.
+    """
 
     slug: ClassVar[str] = "internal"
     title: ClassVar[str] = "Internal error"
@@ -38,7 +40,7 @@ class Problem(Exception):
         super().__init__(self.detail)
 
     def as_document(self) -> dict[str, object]:
-        """Return the ``application/problem+json`` body: type, title, status, detail, code and, for bad input, errors."""
+        """Return the ``application/problem+json`` body; bad input also has ``errors``, by field."""
         document: dict[str, object] = {
             "type": f"urn:authsvc:problem:{self.slug}",
             "title": self.title,

@@ -18,7 +18,7 @@ class ProblemDocument(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     code = serializers.CharField()
-    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    errors: Any = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
 
 
 COMMON = {

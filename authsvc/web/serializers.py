@@ -1,6 +1,6 @@
 """Strict input: unknown fields are refused, every text has a maximum, names that look the same are the same.
 
-All request serializers inherit from :class:`StrictSerializer`; DRF's errors become ``ValidationFailed`` with field errors.
+All request serializers inherit from :class:`StrictSerializer`; DRF's errors become ``ValidationFailed`` by field.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A device asks to join: it gets an id, a secret shown once, and a code for people to compare. Until approval it is nobody."""
+"""A device asks to join: it gets an id, a secret shown once, and a code for people to compare.
+
+Until approval it is nobody.
+"""
 
 from __future__ import annotations
 

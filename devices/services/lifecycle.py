@@ -202,9 +202,7 @@ def _require_code(device: Device, user_code: str, now: datetime) -> None:
         raise CodeMismatch(errors={"user_code": ["The code does not match."]})
 
 
-def _move(
-    caller: Caller, device: Device, event: Event, now: datetime, reason: str, **fields: object
-) -> Device:
+def _move(caller: Caller, device: Device, event: Event, now: datetime, reason: str, **fields: object) -> Device:
     """Change the status by a conditional update, so that of two decisions at once exactly one happens."""
     target = next_state(State(device.status), event)
     changes = {

@@ -37,9 +37,7 @@ def set_order(
     return keys
 
 
-def store_order(
-    caller: Caller, *, provider: str, agent: str, profile_keys: Sequence[str], now: datetime
-) -> None:
+def store_order(caller: Caller, *, provider: str, agent: str, profile_keys: Sequence[str], now: datetime) -> None:
     """Write an order as it is, with its audit event."""
     with transaction.atomic():
         ProfileOrder.objects.for_environment(caller).filter(provider=provider, agent=agent).delete()

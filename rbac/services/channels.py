@@ -105,9 +105,7 @@ def check_channel(caller: Caller, *, channel: str, gateway: Gateway | None, send
     return decide_channel(policy_value(policy) if policy else None, sender)
 
 
-def find_policy(
-    caller: Caller, *, channel: str, gateway: Gateway | None, exactly: bool
-) -> ChannelPolicy | None:
+def find_policy(caller: Caller, *, channel: str, gateway: Gateway | None, exactly: bool) -> ChannelPolicy | None:
     """Return the policy of a channel: the gateway's; else, unless ``exactly``, the environment's."""
     policies = ChannelPolicy.objects.for_environment(caller).filter(channel=channel)
     own = policies.filter(gateway=gateway).first()

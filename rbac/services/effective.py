@@ -20,9 +20,7 @@ class NotHeld(Forbidden):
     slug, title = "scope_not_held", "Scope not held"
 
 
-def effective_scopes(
-    *, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime
-) -> frozenset[str]:
+def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> frozenset[str]:
     """Return the scopes a principal holds on our own API, or on ``gateway``: every living grant's role together."""
     grants = Grant.objects.for_tenant(tenant_id).filter(principal_id=principal_id, revoked_at__isnull=True)
     living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
@@ -53,7 +51,5 @@ def require_may_hand_out(caller: Caller, scopes: Iterable[str], *, gateway: Gate
 def _gateway_scopes(caller: Caller, gateway: Gateway | None, now: datetime) -> HeldScopes:
     if gateway is None:
         return HeldScopes(())
-    held = effective_scopes(
-        tenant_id=caller.tenant_id, principal_id=caller.principal_id, gateway=gateway, now=now
-    )
+    held = effective_scopes(tenant_id=caller.tenant_id, principal_id=caller.principal_id, gateway=gateway, now=now)
     return HeldScopes(held, admin_scope=gateway.admin_scope)

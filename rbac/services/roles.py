@@ -29,9 +29,7 @@ class NameTaken(Conflict):
     default_detail = "This name is already in use here."
 
 
-def create_role(
-    caller: Caller, *, name: str, scopes: Sequence[str], description: str = "", now: datetime
-) -> Role:
+def create_role(caller: Caller, *, name: str, scopes: Sequence[str], description: str = "", now: datetime) -> Role:
     """Create a role from scopes the caller holds; raises ``ValidationFailed``, ``NotHeld`` or ``NameTaken``."""
     wanted = checked_scopes(scopes)
     require_may_hand_out(caller, wanted, gateway=None, now=now)

@@ -24,7 +24,7 @@ from authsvc.web.pagination import CursorPages
 class AuditPages(CursorPages):
     """Newest event first, by sequence."""
 
-    ordering = ("-sequence",)
+    ordering: tuple[str, ...] = ("-sequence",)
 
 
 class AuditFilters(django_filters.FilterSet):

@@ -1,4 +1,7 @@
-"""``POST /devices/{id}/authenticate``: a device's secret becomes a short access token. It lives here because tokens are issued here."""
+"""``POST /devices/{id}/authenticate``: a device's secret becomes a short access token.
+
+It lives here because tokens are issued here.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from rest_framework.response import Response
 
 from authsvc.gate.issue import Asked, Holder, issue_token
 from authsvc.web.api import ApiView
-from authsvc.web.scope_rules import PROOF_IN_BODY
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
+from authsvc.web.scope_rules import PROOF_IN_BODY
 from devices.serializers import AuthenticatedOutput, DeviceOutput, SecretInput
 from devices.services.authenticate import ProvenDevice, authenticate_device
 from rbac.services.effective import effective_scopes

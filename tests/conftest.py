@@ -1,0 +1,52 @@
+"""Fixtures everybody uses: the demo world, made once per worker, and a live server for tests over real HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from tests.live import LiveServer, start_live_server
+from tests.world import World
+
+_made: list[World] = []
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Make the demo world in the fresh test database; each test's changes are rolled back."""
+    from authsvc.management.demo import demo_document
+    from authsvc.tenants.services import system_caller
+
+    now = datetime.now(UTC)
+    with django_db_blocker.unblock():
+        document, _ = demo_document(system_caller(), now=now)
+    _made.append(World(document, now))
+
+
+@pytest.fixture
+def world(db: None) -> World:
+    """Return the demo world."""
+    return _made[0]
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Return the time of this test, read once."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _clean_cache() -> Iterator[None]:
+    yield
+    cache.clear()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a real gunicorn with two processes, a database of its own, and the demo."""
+    with start_live_server(tmp_path_factory.mktemp("live")) as server:
+        yield server

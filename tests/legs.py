@@ -1,0 +1,71 @@
+"""Which legs there are: the database to run on, and the newest Django on a newer Python when one is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements-dev.lock"
+NEWER = ("3.14", "3.13", "3.12")
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One run of the suite."""
+
+    name: str
+    python: str
+    database_url: str
+    arguments: list[str] = field(default_factory=list)
+
+
+def newer_python_leg() -> Leg | None:
+    """Return the leg on the newest Python beside ours, made from the lock; ``None`` without one."""
+    if sys.version_info >= (3, 12):
+        return None
+    python = next((found for version in NEWER if (found := _working(f"python{version}"))), None)
+    if python is None:
+        return None
+    interpreter = _environment(python)
+    # The newest Django answers the same suite; what starts other programs is covered by the other legs.
+    return Leg("newest Django", interpreter, "", ["-m", "not browser and not compat"])
+
+
+def _working(name: str) -> str | None:
+    path = shutil.which(name)
+    if path is None:
+        return None
+    version = subprocess.run(
+        [path, "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=False
+    )
+    return version.stdout.strip() if version.returncode == 0 else None
+
+
+def _environment(python: str) -> str:
+    folder = ROOT / f".venv-{Path(python).name}"
+    interpreter = folder / "bin" / "python"
+    stamp = folder / "lock.sha256"
+    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        subprocess.run([python, "-m", "venv", str(folder)], check=True)
+        subprocess.run(
+            [
+                str(interpreter),
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "-r",
+                str(LOCK),
+            ],
+            check=True,
+        )
+        stamp.write_text(wanted)
+    return str(interpreter)

@@ -1,0 +1,62 @@
+"""Runs every leg of the suite: SQLite, PostgreSQL, and Django's newest version where a newer Python is installed.
+
+A leg that cannot run here prints one line; with ``CI=true`` it is a failure. ``make test`` is this file.
+Extra arguments go to pytest, e.g. ``make test ARGS="-k audit"``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+
+from tests.legs import Leg, newer_python_leg
+from tests.servers import ServerUnavailable, postgresql, redis
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the legs one after the other; 0 when all that could run passed."""
+    failed: list[str] = []
+    with contextlib.ExitStack() as servers:
+        environment = dict(os.environ)
+        environment["TEST_REDIS_URL"] = os.environ.get("TEST_REDIS_URL") or _start(servers, "redis", failed)
+        database = os.environ.get("TEST_DATABASE_URL") or _start(servers, "postgresql", failed)
+        legs = [Leg("sqlite", sys.executable, "")]
+        if database:
+            legs.append(Leg("postgresql", sys.executable, database))
+        newer = newer_python_leg()
+        if newer is not None:
+            legs.append(newer)
+        for leg in legs:
+            if not _run(leg, environment, arguments):
+                failed.append(leg.name)
+    print(f"authsvc tests: {'failed: ' + ', '.join(failed) if failed else 'every leg passed'}", flush=True)  # noqa: T201
+    return 1 if failed else 0
+
+
+def _start(servers: contextlib.ExitStack, name: str, failed: list[str]) -> str:
+    try:
+        return servers.enter_context(postgresql() if name == "postgresql" else redis())
+    except ServerUnavailable as reason:
+        print(f"authsvc tests: the {name} leg is skipped: {reason}", flush=True)  # noqa: T201
+        if IN_CI:
+            failed.append(name)
+        return ""
+
+
+def _run(leg: Leg, environment: dict[str, str], arguments: list[str]) -> bool:
+    print(f"authsvc tests: leg {leg.name}", flush=True)  # noqa: T201
+    began = time.monotonic()
+    settings = {**environment, "TEST_DATABASE_URL": leg.database_url, "AUTHSVC_TEST_LEG": leg.name}
+    command = [leg.python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", *leg.arguments, *arguments]
+    result = subprocess.run(command, env=settings, check=False)
+    print(f"authsvc tests: leg {leg.name} took {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
+    return result.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
