@@ -42,12 +42,12 @@ USE_X_FORWARDED_HOST = False
 _HTTPS = _base.scheme == "https"
 
 INSTALLED_APPS = [
+    "django.contrib.auth",
     "authsvc.apps.AuthsvcConfig",
     "rbac.apps.RbacConfig",
     "devices.apps.DevicesConfig",
     "profiles.apps.ProfilesConfig",
     "authsvc.apps.AuthsvcAdminConfig",
-    "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",

@@ -154,6 +154,7 @@ class ChannelPolicy(EnvironmentOwned):
 
     class Meta:
         default_manager_name = "unscoped"
+        verbose_name_plural = "channel policies"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(

@@ -1,1 +1,8 @@
-"""Admin pages of the front door."""
+"""Gathers the admin pages of the ground floors."""
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+
+from authsvc.gate.admin_pages import audit, tenants, tokens  # noqa: F401 - importing registers the pages
+
+admin.site.unregister(Group)  # roles and memberships take its place

@@ -25,7 +25,7 @@ from authsvc.tenants.models import Environment, Operator, Tenant
 from authsvc.tenants.services import operator_caller, visible_tenant_ids
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
-from authsvc.web.problems import Forbidden, Problem
+from authsvc.web.problems import Forbidden, NotFound, Problem
 from authsvc.web.request_id import request_id_of
 
 if TYPE_CHECKING:  # Django's classes take type arguments only in their stubs
@@ -60,13 +60,50 @@ class ServiceAction:
     applies: Callable[[Any], bool] = lambda _row: True
 
 
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something that may wait for a person: how much, what it is, where, and what to say when there is none."""
+
+    count: int
+    label: str
+    url: str
+    when_empty: str
+
+
+class ChoosesRow(forms.Form):
+    """A form whose choice of a row says in which environment it acts."""
+
+    def fill(self, environments: list[Environment]) -> None:
+        """Fill the choices from these environments."""
+        raise NotImplementedError
+
+    def place_id(self) -> str:
+        """Return the id of the environment of the chosen row."""
+        raise NotImplementedError
+
+
+def offer(form: forms.Form, field: str, choices: Any) -> None:
+    """Set the choices of a field that is filled when the form is shown."""
+    cast(forms.ChoiceField, form.fields[field]).choices = choices
+
+
 class HouseAdminSite(admin.AdminSite):
     """The admin site: open to active operators who see at least one tenant."""
 
     site_header = "authsvc"
     site_title = "authsvc"
     index_title = "What needs you"
-    enable_nav_sidebar = True
+    site_url = "/api/docs/"
+    index_template = "admin/house_index.html"
+
+    def __init__(self, name: str = "admin") -> None:
+        super().__init__(name)
+        self.attention: list[Callable[[Operator], Attention]] = []
+
+    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
+        """Show first what waits for a person, then every page."""
+        waiting = [count(operator_of(request)) for count in self.attention]
+        return super().index(request, {**(extra_context or {}), "attention": waiting})
 
     def has_permission(self, request: HttpRequest) -> bool:
         """True for platform operators, and for operators with a membership."""
@@ -166,24 +203,34 @@ class HouseAdmin(ModelAdmin):
         """Show and run the add form."""
         if self.service_add_form is None or not self.has_add_permission(request):
             raise Http404
-        choices = {row.id: row for row in self.environments(request, self.add_scope)}
         form = self.service_add_form(request.POST or None, initial=request.GET.dict())
-        add_environment_field(form, choices, request.GET.get("environment", ""))
-        prepare = getattr(form, "prepare", None)
-        if prepare is not None:
-            prepare(list(choices.values()))
-        title = self.add_title or f"Add {self.opts.verbose_name}"
+        self.prepare_add(request, form)
         if request.method == "POST" and form.is_valid():
-            place = choices[form.cleaned_data["environment"]]
-            done = self._run(request, form, lambda now: self._added(request, place, form, now))
+            done = self._run(request, form, lambda now: self._added(request, form, now))
             if done is not None:
                 return done
-        return self._form_page(request, form, title, None)
+        return self._form_page(request, form, self.add_title or f"Add {self.opts.verbose_name}", None)
 
-    def _added(self, request: HttpRequest, place: Environment, form: forms.Form, now: datetime) -> ShownOnce | str:
-        caller = caller_in(request, place)
+    def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
+        """Put the choice of environment first, and let the form fill its own choices."""
+        choices = {row.id: row for row in self.environments(request, self.add_scope)}
+        if isinstance(form, ChoosesRow):
+            form.fill(list(choices.values()))
+        else:
+            add_environment_field(form, choices, request.GET.get("environment", ""))
+
+    def add_caller(self, request: HttpRequest, form: forms.Form) -> Caller:
+        """Return the operator in the environment the form names, holding the page's scope there."""
+        choices = {row.id: row for row in self.environments(request, self.add_scope)}
+        chosen = form.place_id() if isinstance(form, ChoosesRow) else form.cleaned_data["environment"]
+        if chosen not in choices:
+            raise NotFound
+        caller = caller_in(request, choices[chosen])
         require(caller, self.add_scope)
-        return self.perform_add(caller, form.cleaned_data, now)
+        return caller
+
+    def _added(self, request: HttpRequest, form: forms.Form, now: datetime) -> ShownOnce | str:
+        return self.perform_add(self.add_caller(request, form), form.cleaned_data, now)
 
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
         """Show and run the form of one action on one row."""
@@ -194,10 +241,7 @@ class HouseAdmin(ModelAdmin):
         caller = caller_in(request, self.environment_of(row))
         if not holds(caller, action.scope):
             raise Http404
-        form = action.form(request.POST or None)
-        prepare = getattr(form, "prepare_for", None)
-        if prepare is not None:
-            prepare(row)
+        form = action.form(request.POST or None, initial=dict(self.initial_for(action, row)))
         if request.method == "POST" and form.is_valid():
             done = self._run(request, form, lambda now: action.perform(caller, row, form.cleaned_data, now))
             if done is not None:
@@ -268,6 +312,10 @@ class HouseAdmin(ModelAdmin):
         }
         return TemplateResponse(request, "admin/service_form.html", context)
 
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Return what an action's form shows at first."""
+        return {}
+
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return facts about the row to show beside an action's form."""
         return {}
@@ -299,6 +347,18 @@ def require(caller: Caller, scope: str) -> None:
     """Raise ``Forbidden`` unless the operator's role includes the scope."""
     if not holds(caller, scope):
         raise Forbidden(f"Your role here does not include {scope}.")
+
+
+def calls_for_attention(count: Callable[[Operator], Attention]) -> Callable[[Operator], Attention]:
+    """Register a figure for the first page; each room registers its own."""
+    cast(Any, admin.site).attention.append(count)
+    return count
+
+
+def in_sight(rows: Any, operator: Operator) -> Any:
+    """Return the rows of the tenants an operator sees."""
+    tenant_ids = visible_tenant_ids(operator)
+    return rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
 
 
 def visible_tenants(operator: Operator) -> QuerySet[Tenant]:

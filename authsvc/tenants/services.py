@@ -279,6 +279,25 @@ def operator_caller(operator: Operator, environment: Environment, *, request_id:
     )
 
 
+def platform_operator_caller(operator: Operator, *, request_id: str = "", address: str = "") -> Caller:
+    """Return the caller for a platform operator acting above all tenants; ``NotFound`` for anybody else."""
+    if not (operator.is_active and operator.is_superuser):
+        raise NotFound
+    return Caller(
+        tenant_id=PLATFORM,
+        tenant=PLATFORM,
+        environment_id="",
+        environment="",
+        principal_id=operator.id,
+        kind=CallerKind.OPERATOR,
+        scopes=frozenset({"authsvc:admin"}),
+        trust_level=OPERATOR_TRUST_LEVEL,
+        proof="operator_session",
+        request_id=request_id,
+        address=address,
+    )
+
+
 def operator_scopes(operator: Operator, tenant_id: str) -> frozenset[str]:
     """Return what an operator may do in a tenant; ``NotFound`` without a membership."""
     if not operator.is_active:

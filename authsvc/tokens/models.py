@@ -128,6 +128,8 @@ class ApiKey(EnvironmentOwned):
 
     class Meta:
         default_manager_name = "unscoped"
+        verbose_name = "API key or secret"
+        verbose_name_plural = "API keys and secrets"
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),

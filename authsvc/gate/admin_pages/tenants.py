@@ -1,0 +1,207 @@
+"""Admin pages of tenants, environments, operators and memberships. Opening a tenant is a use case of this floor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from authsvc.gate.onboarding import open_environment, open_tenant
+from authsvc.tenants.admin_base import (
+    Fields,
+    HouseAdmin,
+    ServiceAction,
+    TenantFilter,
+    operator_of,
+)
+from authsvc.tenants.models import Environment, Membership, MembershipRole, Operator, Tenant, TenantState
+from authsvc.tenants.services import (
+    add_membership,
+    create_operator,
+    platform_operator_caller,
+    set_tenant_state,
+    visible_tenant_ids,
+)
+from authsvc.web.caller import Caller
+from authsvc.web.client_address import client_address
+from authsvc.web.request_id import request_id_of
+from rbac.admin_pages.forms import ReasonForm
+
+
+class PlatformAdmin(HouseAdmin):
+    """Pages whose add form acts above all tenants, for platform operators alone."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """True for platform operators."""
+        return self.service_add_form is not None and operator_of(request).is_superuser
+
+    def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
+        """No environment is chosen here."""
+
+    def add_caller(self, request: HttpRequest, form: forms.Form) -> Caller:
+        """Return the platform operator."""
+        operator = operator_of(request)
+        return platform_operator_caller(operator, request_id=request_id_of(request), address=client_address(request))
+
+
+class TenantForm(forms.Form):
+    """A new tenant."""
+
+    slug = forms.CharField(max_length=63, help_text="Stands in addresses: lower-case letters, digits and -.")
+    name = forms.CharField(max_length=200)
+
+
+@admin.register(Tenant)
+class TenantAdmin(PlatformAdmin):
+    """The customer boundary."""
+
+    tenant_lookup = "id"
+    list_display = ("slug", "name", "state", "created_at")
+    search_fields = ("slug", "name", "id")
+    fields = (
+        "id",
+        "slug",
+        "name",
+        "state",
+        "access_token_ttl_seconds",
+        "credential_warn_seconds",
+        "lease_ttl_seconds",
+        "created_at",
+    )
+    readonly_fields = fields
+    service_add_form = TenantForm
+    add_title = "Add tenant"
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Open the tenant."""
+        tenant = open_tenant(caller, slug=fields["slug"], name=fields["name"], now=now)
+        return f"Tenant {tenant} is ready, with dev and prod."
+
+    def environment_of(self, row: Tenant) -> Environment:
+        """Return one environment of the tenant, to act in."""
+        return Environment.objects.for_tenant(row.id).select_related("tenant").order_by("name")[0]
+
+    @staticmethod
+    def _suspend(caller: Caller, row: Tenant, fields: Fields, now: datetime) -> str:
+        set_tenant_state(caller, tenant=row, state=TenantState.SUSPENDED, reason=fields["reason"], now=now)
+        return f"{row} is suspended; nothing of it is answered."
+
+    @staticmethod
+    def _resume(caller: Caller, row: Tenant, fields: Fields, now: datetime) -> str:
+        set_tenant_state(caller, tenant=row, state=TenantState.ACTIVE, reason=fields["reason"], now=now)
+        return f"{row} is back."
+
+    service_actions = (
+        ServiceAction(
+            "suspend",
+            "Suspend",
+            "authsvc:admin",
+            ReasonForm,
+            _suspend,
+            is_dangerous=True,
+            applies=lambda row: row.state == TenantState.ACTIVE,
+        ),
+        ServiceAction(
+            "resume",
+            "Resume",
+            "authsvc:admin",
+            ReasonForm,
+            _resume,
+            applies=lambda row: row.state == TenantState.SUSPENDED,
+        ),
+    )
+
+
+class EnvironmentForm(forms.Form):
+    """A named further environment."""
+
+    tenant = forms.ModelChoiceField(queryset=Tenant.objects.none())
+    name = forms.CharField(max_length=63)
+
+
+@admin.register(Environment)
+class EnvironmentAdmin(PlatformAdmin):
+    """dev, prod, and named thirds."""
+
+    list_display = ("__str__", "id", "created_at")
+    list_filter = (TenantFilter,)
+    list_select_related = ("tenant",)
+    fields = ("id", "tenant", "name", "created_at")
+    readonly_fields = fields
+    service_add_form = EnvironmentForm
+    add_title = "Add environment"
+
+    def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
+        """Offer every tenant."""
+        form.fields["tenant"] = forms.ModelChoiceField(queryset=Tenant.objects.filter(state=TenantState.ACTIVE))
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Open the environment."""
+        return f"{open_environment(caller, tenant=fields['tenant'], name=fields['name'], now=now)} is ready."
+
+
+class OperatorForm(forms.Form):
+    """A new operator, who signs in here."""
+
+    username = forms.CharField(max_length=150)
+    email = forms.EmailField(required=False)
+    password = forms.CharField(min_length=12, max_length=200, widget=forms.PasswordInput(render_value=False))
+    is_platform = forms.BooleanField(required=False, help_text="Sees every tenant.")
+
+
+@admin.register(Operator)
+class OperatorAdmin(PlatformAdmin):
+    """People who sign in here."""
+
+    list_display = ("username", "email", "is_active", "is_superuser", "last_login")
+    search_fields = ("username", "email")
+    fields = ("id", "username", "email", "is_active", "is_superuser", "last_login", "created_at")
+    readonly_fields = fields
+    service_add_form = OperatorForm
+    add_title = "Add operator"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Operator]:
+        """Return every operator for the platform; else those who share a tenant with the operator."""
+        tenant_ids = visible_tenant_ids(operator_of(request))
+        if tenant_ids is None:
+            return Operator.objects.order_by("username")
+        return Operator.objects.filter(memberships__tenant_id__in=tenant_ids).distinct().order_by("username")
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Create the operator."""
+        operator = create_operator(caller, **fields, now=now)
+        return f"Operator {operator} is created; give it a membership."
+
+
+class MembershipForm(forms.Form):
+    """A role of an operator in a tenant."""
+
+    operator = forms.ModelChoiceField(queryset=Operator.objects.none())
+    tenant = forms.ModelChoiceField(queryset=Tenant.objects.none())
+    role = forms.ChoiceField(choices=MembershipRole.choices)
+
+
+@admin.register(Membership)
+class MembershipAdmin(PlatformAdmin):
+    """Who may do what in which tenant."""
+
+    list_display = ("operator", "tenant", "role", "created_at")
+    list_filter = (TenantFilter, "role")
+    list_select_related = ("operator", "tenant")
+    fields = ("operator", "tenant", "role", "created_at")
+    readonly_fields = fields
+    service_add_form = MembershipForm
+    add_title = "Add membership"
+
+    def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
+        """Offer every operator and tenant."""
+        form.fields["operator"] = forms.ModelChoiceField(queryset=Operator.objects.filter(is_active=True))
+        form.fields["tenant"] = forms.ModelChoiceField(queryset=Tenant.objects.filter(state=TenantState.ACTIVE))
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Give the role."""
+        role = MembershipRole(fields["role"])
+        return str(add_membership(caller, operator=fields["operator"], tenant=fields["tenant"], role=role, now=now))

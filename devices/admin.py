@@ -1,0 +1,226 @@
+"""Admin pages of devices: the inbox of requests, and what an administrator may do with a device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+
+from authsvc.tenants.admin_base import (
+    Attention,
+    Fields,
+    HouseAdmin,
+    ServiceAction,
+    TenantFilter,
+    calls_for_attention,
+    in_sight,
+)
+from authsvc.tenants.models import Operator
+from authsvc.web.caller import Caller
+from devices.models import Device
+from devices.services.lifecycle import (
+    approve_device,
+    reject_device,
+    resume_device,
+    revoke_device,
+    set_trust,
+    suspend_device,
+)
+from devices.snapshot import digest
+from devices.states import State
+from devices.trust import SENTENCES, TrustLevel
+from rbac.admin_pages.forms import ReasonForm
+
+LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}") for level in TrustLevel if level > 0]
+
+
+class ApprovalForm(forms.Form):
+    """The code the device shows, and the trust it gets. The snapshot binds the approval to what the page showed."""
+
+    user_code = forms.CharField(max_length=64, label="Code the device shows", help_text="Type it: eight letters.")
+    trust_level = forms.TypedChoiceField(choices=LEVELS, coerce=int, initial=int(TrustLevel.VERIFIED))
+    expires_at = forms.DateTimeField(required=False, help_text="UTC; empty means no end.")
+    reason = forms.CharField(max_length=2000, required=False)
+    snapshot = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+
+class TrustForm(forms.Form):
+    """A stored trust level and why."""
+
+    trust_level = forms.TypedChoiceField(choices=LEVELS, coerce=int)
+    reason = forms.CharField(max_length=2000)
+
+
+class PendingFirst(admin.SimpleListFilter):
+    """Filters by status; the inbox is ``pending``."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return every status."""
+        return [(state.value, state.value) for state in State]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the devices of the chosen status."""
+        return queryset.filter(status=self.value()) if self.value() else queryset
+
+
+@calls_for_attention
+def waiting_devices(operator: Operator) -> Attention:
+    """Return how many devices wait for approval."""
+    rows = in_sight(Device.unscoped.filter(status=State.PENDING), operator)
+    url = reverse("admin:devices_device_changelist") + "?status=pending"
+    return Attention(rows.count(), "devices wait for approval", url, "Devices that ask to join appear here.")
+
+
+@admin.register(Device)
+class DeviceAdmin(HouseAdmin):
+    """Machines that ask to join, and those that did."""
+
+    list_display = (
+        "name",
+        "status",
+        "trust_level",
+        "device_type",
+        "environment",
+        "address",
+        "created_at",
+        "last_seen_at",
+    )
+    list_filter = (PendingFirst, TenantFilter)
+    search_fields = ("id", "principal__name")
+    list_select_related = ("principal", "environment__tenant")
+    fields = (
+        "id",
+        "name",
+        "status",
+        "trust_level",
+        "environment",
+        "device_type",
+        "platform",
+        "firmware_version",
+        "capabilities",
+        "requested_scopes",
+        "gateway",
+        "address",
+        "request_expires_at",
+        "decided_by",
+        "decided_at",
+        "decision_reason",
+        "created_at",
+        "last_seen_at",
+        "expires_at",
+    )
+    readonly_fields = fields
+
+    @admin.display(ordering="principal__name")
+    def name(self, row: Device) -> str:
+        """Return the device's name."""
+        return row.principal.name
+
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Bind an approval form to what this page shows."""
+        return {"snapshot": digest(row.snapshot()), "trust_level": max(row.trust_level, TrustLevel.VERIFIED)}
+
+    def describe(self, row: Any) -> Mapping[str, str]:
+        """Return the card an approver reads."""
+        return {
+            "Name": row.principal.name,
+            "Kind": f"{row.device_type} {row.platform} {row.firmware_version}".strip(),
+            "Environment": str(row.environment),
+            "Address": row.address,
+            "Asked": f"{row.created_at:%Y-%m-%d %H:%M} UTC",
+            "Capabilities": ", ".join(row.capabilities),
+            "Asks for": ", ".join(row.requested_scopes) or "nothing",
+            "Gateway": str(row.gateway or ""),
+        }
+
+    @staticmethod
+    def _approve(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
+        approve_device(caller, device=row, **fields, now=now)
+        return f"{row} is approved with trust {row.trust_level}."
+
+    @staticmethod
+    def _reject(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
+        reject_device(caller, device=row, reason=fields["reason"], now=now)
+        return f"{row} is rejected."
+
+    @staticmethod
+    def _suspend(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
+        suspend_device(caller, device=row, reason=fields["reason"], now=now)
+        return f"{row} is suspended."
+
+    @staticmethod
+    def _resume(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
+        resume_device(caller, device=row, reason=fields["reason"], now=now)
+        return f"{row} is back in service."
+
+    @staticmethod
+    def _revoke(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
+        revoke_device(caller, device=row, reason=fields["reason"], now=now)
+        return f"{row} is revoked for good."
+
+    @staticmethod
+    def _trust(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
+        set_trust(caller, device=row, trust_level=fields["trust_level"], reason=fields["reason"], now=now)
+        return f"{row} now has trust {row.trust_level}."
+
+    service_actions = (
+        ServiceAction(
+            "approve",
+            "Approve",
+            "devices:approve",
+            ApprovalForm,
+            _approve,
+            applies=lambda row: row.status == State.PENDING,
+        ),
+        ServiceAction(
+            "reject",
+            "Reject",
+            "devices:approve",
+            ReasonForm,
+            _reject,
+            is_dangerous=True,
+            applies=lambda row: row.status == State.PENDING,
+        ),
+        ServiceAction(
+            "trust",
+            "Set trust",
+            "devices:approve",
+            TrustForm,
+            _trust,
+            applies=lambda row: row.status == State.ACTIVE,
+        ),
+        ServiceAction(
+            "suspend",
+            "Suspend",
+            "devices:approve",
+            ReasonForm,
+            _suspend,
+            applies=lambda row: row.status == State.ACTIVE,
+        ),
+        ServiceAction(
+            "resume",
+            "Resume",
+            "devices:approve",
+            ReasonForm,
+            _resume,
+            applies=lambda row: row.status == State.SUSPENDED,
+        ),
+        ServiceAction(
+            "revoke",
+            "Revoke",
+            "devices:approve",
+            ReasonForm,
+            _revoke,
+            is_dangerous=True,
+            applies=lambda row: row.status in {State.PENDING, State.ACTIVE, State.SUSPENDED},
+        ),
+    )

@@ -1,0 +1,208 @@
+"""Admin pages of provider credentials: values go in and never come back; fingerprint and last four tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from authsvc.tenants.admin_base import (
+    Attention,
+    Fields,
+    HouseAdmin,
+    ServiceAction,
+    TenantFilter,
+    calls_for_attention,
+    in_sight,
+)
+from authsvc.tenants.models import Operator
+from authsvc.web.caller import Caller
+from authsvc.web.secret_text import SecretText
+from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
+from profiles.providers import Kind
+from profiles.services.store import (
+    MAIN_FIELD,
+    MAXIMUM_SECRET,
+    ProfileRules,
+    SecretMaterial,
+    create_profile,
+    delete_profile,
+    require_shape,
+    retire_profile,
+    store_version,
+)
+from profiles.write_ranges import require_write_address
+from rbac.admin_pages.forms import NothingForm, ReasonForm
+
+SOON_SECONDS = 86_400
+
+
+class SecretForm(forms.Form):
+    """A pasted secret; it is never rendered back, also not after an error."""
+
+    kind = forms.ChoiceField(choices=KIND_CHOICES)
+    value = forms.CharField(
+        max_length=MAXIMUM_SECRET,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off", "size": 60}),
+        help_text="Write-only. It is sealed at once and shown to nobody.",
+    )
+    expires_at = forms.DateTimeField(required=False, help_text="UTC; empty means unknown or never.")
+
+
+class ProfileForm(SecretForm):
+    """A new profile with its first secret."""
+
+    provider = forms.CharField(max_length=64, help_text="For example anthropic, openai, openrouter.")
+    name = forms.CharField(max_length=128, initial="default")
+    agent = forms.CharField(max_length=128, initial=DEFAULT_AGENT)
+    description = forms.CharField(max_length=2000, required=False)
+    minimum_trust = forms.IntegerField(min_value=0, max_value=3, initial=0)
+    field_order = ("provider", "name", "agent", "kind", "value", "expires_at", "minimum_trust", "description")
+
+
+@calls_for_attention
+def ending_credentials(operator: Operator) -> Attention:
+    """Return how many current credentials have ended, or end within a day, and cannot refresh themselves."""
+    soon_ms = int((timezone.now().timestamp() + SOON_SECONDS) * 1000)
+    current = Credential.unscoped.filter(state=CredentialState.CURRENT, has_refresh=False)
+    rows = in_sight(current.filter(expires_at_ms__lt=soon_ms, profile__state=ProfileState.ACTIVE), operator)
+    url = reverse("admin:profiles_profile_changelist")
+    return Attention(rows.count(), "credentials ended or end within a day", url, "No credential ends within a day.")
+
+
+@admin.register(Profile)
+class ProfileAdmin(HouseAdmin):
+    """Named slots of provider credentials."""
+
+    list_display = ("key", "kind", "fingerprint", "last_four", "environment", "agent", "state", "last_used_at")
+    list_filter = (TenantFilter, "state", "kind")
+    search_fields = ("id", "key", "provider")
+    list_select_related = ("environment__tenant",)
+    fields = (
+        "id",
+        "key",
+        "provider",
+        "agent",
+        "environment",
+        "kind",
+        "state",
+        "description",
+        "minimum_trust",
+        "origin",
+        "created_at",
+        "last_used_at",
+        "versions",
+    )
+    readonly_fields = fields
+    service_add_form = ProfileForm
+    add_scope = "profiles:write"
+    add_title = "Store credential"
+
+    def get_queryset(self, request: Any) -> Any:
+        """Return the profiles with their current versions at hand."""
+        return super().get_queryset(request).prefetch_related("credentials")
+
+    @admin.display
+    def fingerprint(self, row: Profile) -> str:
+        """Return the fingerprint of the current version."""
+        return next((item.fingerprint for item in _current(row)), "")
+
+    @admin.display
+    def last_four(self, row: Profile) -> str:
+        """Return the last four characters of the current version."""
+        return next((f"…{item.last_four}" for item in _current(row) if item.last_four), "")
+
+    @admin.display
+    def versions(self, row: Profile) -> SafeString:
+        """Return every version with its fingerprint."""
+        rows = sorted(row.credentials.all(), key=lambda item: -item.version)
+        return format_html_join(
+            "",
+            "<div>v{} · {} · {} · {} · {}</div>",
+            ((item.version, item.state, item.kind, item.fingerprint, f"{item.created_at:%Y-%m-%d}") for item in rows),
+        )
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Seal the first version."""
+        require_write_address(caller)
+        profile = create_profile(
+            caller,
+            provider=fields["provider"],
+            name=fields["name"],
+            agent=fields["agent"],
+            material=material_of(fields),
+            rules=ProfileRules(description=fields["description"], minimum_trust=fields["minimum_trust"]),
+            origin="admin",
+            now=now,
+        )
+        return f"{profile.key} is stored; only its fingerprint is shown from now on."
+
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Propose the present kind for a new version."""
+        return {"kind": row.kind}
+
+    @staticmethod
+    def _replace(caller: Caller, row: Profile, fields: Fields, now: datetime) -> str:
+        require_write_address(caller)
+        material = material_of(fields)
+        require_shape(row.provider, material)
+        version = store_version(caller, profile=row, material=material, origin="admin", now=now)
+        return f"{row.key} has a new version, v{version.version}; the old one is retired."
+
+    @staticmethod
+    def _retire(caller: Caller, row: Profile, fields: Fields, now: datetime) -> str:
+        retire_profile(caller, profile=row, reason=fields["reason"], now=now)
+        return f"{row.key} is retired."
+
+    @staticmethod
+    def _delete(caller: Caller, row: Profile, _fields: Fields, now: datetime) -> str:
+        key = row.key
+        delete_profile(caller, profile=row, now=now)
+        return f"{key} is deleted with every version."
+
+    service_actions = (
+        ServiceAction("new-version", "Store new version", "credentials:write", SecretForm, _replace),
+        ServiceAction(
+            "retire",
+            "Retire",
+            "profiles:write",
+            ReasonForm,
+            _retire,
+            applies=lambda row: row.state == ProfileState.ACTIVE,
+        ),
+        ServiceAction("delete", "Delete", "profiles:write", NothingForm, _delete, is_dangerous=True),
+    )
+
+
+@admin.register(Lease)
+class LeaseAdmin(HouseAdmin):
+    """Who was handed which credential, and until when."""
+
+    list_display = ("id", "profile", "principal_id", "agent", "purpose", "environment", "created_at", "expires_at")
+    list_filter = (TenantFilter,)
+    search_fields = ("id", "principal_id")
+    list_select_related = ("profile", "environment__tenant")
+    fields = ("id", "profile", "principal_id", "agent", "session", "purpose", "environment", "created_at", "expires_at")
+    readonly_fields = fields
+
+
+def material_of(fields: Fields) -> SecretMaterial:
+    """Return what is to be sealed."""
+    kind = Kind(fields["kind"])
+    expires_at = fields["expires_at"]
+    return SecretMaterial(
+        kind,
+        {MAIN_FIELD[kind]: SecretText(fields["value"].strip())},
+        int(expires_at.timestamp() * 1000) if expires_at else None,
+    )
+
+
+def _current(row: Profile) -> list[Credential]:
+    return [item for item in row.credentials.all() if item.state == CredentialState.CURRENT]

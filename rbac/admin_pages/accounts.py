@@ -1,0 +1,148 @@
+"""Admin page of service accounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import forms
+from django.contrib import admin
+
+from authsvc.tenants.admin_base import (
+    Fields,
+    HouseAdmin,
+    ServiceAction,
+    ShownOnce,
+    TenantFilter,
+)
+from authsvc.tenants.models import PrincipalState
+from authsvc.tokens.models import ApiKeyKind
+from authsvc.web.caller import Caller
+from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, shown_key
+from rbac.models import ServiceAccount
+from rbac.services.service_accounts import (
+    create_service_account,
+    delete_service_account,
+    issue_account_key,
+    update_service_account,
+)
+
+
+class ServiceAccountForm(forms.Form):
+    """A new service account."""
+
+    name = forms.CharField(max_length=200)
+    description = forms.CharField(max_length=2000, required=False)
+    default_scopes = ScopesText(required=False, help_text="Issued when a request names no scope.")
+    maximum_scopes = ScopesText(required=False, help_text="Never issued beyond these; empty means no such limit.")
+
+
+class KeyForm(forms.Form):
+    """A new API key or client secret."""
+
+    name = forms.CharField(max_length=200, required=False)
+    scopes = ScopesText(required=False, help_text="Narrow the key to these; empty means all the account holds.")
+    expires_at = forms.DateTimeField(required=False, help_text="UTC, e.g. 2027-01-31 12:00. Empty: 90 days.")
+
+
+class ClientSecretForm(forms.Form):
+    """A new client secret."""
+
+    name = forms.CharField(max_length=200, required=False)
+
+
+@admin.register(ServiceAccount)
+class ServiceAccountAdmin(HouseAdmin):
+    """Programs that call us."""
+
+    list_display = ("name", "id", "environment", "state", "created_at")
+    list_filter = (TenantFilter,)
+    search_fields = ("id", "principal__name")
+    list_select_related = ("principal", "environment__tenant")
+    fields = ("id", "name", "state", "environment", "description", "default_scopes", "maximum_scopes", "created_at")
+    readonly_fields = fields
+    service_add_form = ServiceAccountForm
+    add_scope = "service_accounts:write"
+    add_title = "Add service account"
+
+    @admin.display(ordering="principal__name")
+    def name(self, row: ServiceAccount) -> str:
+        """Return the account's name."""
+        return row.principal.name
+
+    @admin.display(ordering="principal__state")
+    def state(self, row: ServiceAccount) -> str:
+        """Return whether it is active."""
+        return str(row.principal.state)
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Create the account."""
+        account = create_service_account(
+            caller,
+            name=fields["name"],
+            description=fields["description"],
+            default_scopes=fields["default_scopes"],
+            maximum_scopes=fields["maximum_scopes"],
+            now=now,
+        )
+        return f"Service account {account} is created. Grant it a role, then issue it a key."
+
+    @staticmethod
+    def _issue_key(caller: Caller, row: ServiceAccount, fields: Fields, now: datetime) -> ShownOnce:
+        issued = issue_account_key(
+            caller,
+            account=row,
+            kind=ApiKeyKind.API_KEY,
+            name=fields["name"],
+            scopes=fields["scopes"],
+            expires_at=fields["expires_at"],
+            now=now,
+        )
+        return shown_key("API key", issued, str(row))
+
+    @staticmethod
+    def _issue_secret(caller: Caller, row: ServiceAccount, fields: Fields, now: datetime) -> ShownOnce:
+        issued = issue_account_key(caller, account=row, kind=ApiKeyKind.CLIENT_SECRET, name=fields["name"], now=now)
+        return shown_key("Client secret", issued, f"{row} (client id {row.id})")
+
+    @staticmethod
+    def _disable(caller: Caller, row: ServiceAccount, fields: Fields, now: datetime) -> str:
+        state = PrincipalState.DISABLED
+        update_service_account(caller, account=row, state=state, reason=fields["reason"], now=now)
+        return f"{row} is disabled; nothing it holds is accepted any more."
+
+    @staticmethod
+    def _enable(caller: Caller, row: ServiceAccount, fields: Fields, now: datetime) -> str:
+        state = PrincipalState.ACTIVE
+        update_service_account(caller, account=row, state=state, reason=fields["reason"], now=now)
+        return f"{row} is enabled."
+
+    @staticmethod
+    def _delete(caller: Caller, row: ServiceAccount, _fields: Fields, now: datetime) -> str:
+        name = str(row)
+        delete_service_account(caller, account=row, now=now)
+        return f"{name} is deleted with its keys, grants and tokens."
+
+    service_actions = (
+        ServiceAction("api-key", "Issue API key", "service_accounts:write", KeyForm, _issue_key),
+        ServiceAction(
+            "client-secret", "Issue client secret", "service_accounts:write", ClientSecretForm, _issue_secret
+        ),
+        ServiceAction(
+            "disable",
+            "Disable",
+            "service_accounts:write",
+            ReasonForm,
+            _disable,
+            is_dangerous=True,
+            applies=lambda row: row.principal.state == PrincipalState.ACTIVE,
+        ),
+        ServiceAction(
+            "enable",
+            "Enable",
+            "service_accounts:write",
+            ReasonForm,
+            _enable,
+            applies=lambda row: row.principal.state != PrincipalState.ACTIVE,
+        ),
+        ServiceAction("delete", "Delete", "service_accounts:write", NothingForm, _delete, is_dangerous=True),
+    )

@@ -1,0 +1,81 @@
+"""Admin page of gateways."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import forms
+from django.contrib import admin
+
+from authsvc.tenants.admin_base import (
+    Fields,
+    HouseAdmin,
+    ServiceAction,
+    ShownOnce,
+    TenantFilter,
+)
+from authsvc.tokens.jwt import ALGORITHMS
+from authsvc.web.caller import Caller
+from rbac.admin_pages.forms import NothingForm, shown_key
+from rbac.models import Gateway, GatewayKind
+from rbac.services.gateways import create_gateway, delete_gateway, issue_gateway_token
+
+
+class GatewayForm(forms.Form):
+    """A new gateway."""
+
+    name = forms.CharField(max_length=200)
+    kind = forms.ChoiceField(choices=GatewayKind.choices)
+    audience = forms.SlugField(max_length=128, required=False, help_text="The AgentOS id; empty means our own id.")
+    algorithm = forms.ChoiceField(choices=[(name, name) for name in ALGORITHMS])
+    url = forms.URLField(max_length=500, required=False, assume_scheme="https")
+
+
+class GatewayTokenForm(forms.Form):
+    """A new gateway token."""
+
+    name = forms.CharField(max_length=200, required=False)
+
+
+@admin.register(Gateway)
+class GatewayAdmin(HouseAdmin):
+    """Agent servers that trust our tokens."""
+
+    list_display = ("name", "kind", "audience", "environment", "algorithm", "created_at")
+    list_filter = (TenantFilter,)
+    search_fields = ("id", "name", "audience")
+    list_select_related = ("environment__tenant",)
+    fields = ("id", "name", "kind", "audience", "environment", "algorithm", "admin_scope", "url", "created_at")
+    readonly_fields = fields
+    service_add_form = GatewayForm
+    add_scope = "gateways:write"
+    add_title = "Add gateway"
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Register the gateway."""
+        gateway = create_gateway(
+            caller,
+            name=fields["name"],
+            kind=GatewayKind(fields["kind"]),
+            audience=fields["audience"],
+            algorithm=fields["algorithm"],
+            url=fields["url"],
+            now=now,
+        )
+        return f"Gateway {gateway} is registered; its audience is {gateway.audience}."
+
+    @staticmethod
+    def _issue(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> ShownOnce:
+        issued = issue_gateway_token(caller, gateway=row, name=fields["name"], now=now)
+        return shown_key("Gateway token", issued, str(row))
+
+    @staticmethod
+    def _delete(caller: Caller, row: Gateway, _fields: Fields, now: datetime) -> str:
+        name = row.name
+        delete_gateway(caller, gateway=row, now=now)
+        return f"Gateway {name} is deleted with its tokens, grants and channel policies."
+
+    service_actions = (
+        ServiceAction("token", "Issue gateway token", "gateways:write", GatewayTokenForm, _issue),
+        ServiceAction("delete", "Delete", "gateways:write", NothingForm, _delete, is_dangerous=True),
+    )

@@ -1,0 +1,157 @@
+"""Admin pages of roles and grants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+
+from authsvc.tenants.admin_base import (
+    ChoosesRow,
+    Fields,
+    HouseAdmin,
+    ServiceAction,
+    TenantFilter,
+    offer,
+)
+from authsvc.tenants.models import Environment, Principal
+from authsvc.web.caller import Caller
+from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, grouped
+from rbac.models import Gateway, Grant, Role
+from rbac.services.grants import create_grant, get_principal, revoke_grant
+from rbac.services.roles import create_role, delete_role, get_role, update_role
+
+
+class RoleForm(forms.Form):
+    """A role."""
+
+    name = forms.CharField(max_length=200)
+    description = forms.CharField(max_length=2000, required=False)
+    scopes = ScopesText()
+
+
+@admin.register(Role)
+class RoleAdmin(HouseAdmin):
+    """Named sets of scopes."""
+
+    list_display = ("name", "environment", "scopes", "created_at")
+    list_filter = (TenantFilter,)
+    search_fields = ("id", "name")
+    list_select_related = ("environment__tenant",)
+    fields = ("id", "name", "environment", "description", "scopes", "created_at")
+    readonly_fields = fields
+    service_add_form = RoleForm
+    add_scope = "roles:write"
+    add_title = "Add role"
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Create the role."""
+        role = create_role(
+            caller, name=fields["name"], description=fields["description"], scopes=fields["scopes"], now=now
+        )
+        return f"Role {role} is created."
+
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Show the role as it is."""
+        return {"name": row.name, "description": row.description, "scopes": "\n".join(row.scopes)}
+
+    @staticmethod
+    def _edit(caller: Caller, row: Role, fields: Fields, now: datetime) -> str:
+        update_role(caller, role=row, **fields, now=now)
+        return f"Role {row} is changed; so are the rights of everybody who holds it."
+
+    @staticmethod
+    def _delete(caller: Caller, row: Role, _fields: Fields, now: datetime) -> str:
+        name = row.name
+        delete_role(caller, role=row, now=now)
+        return f"Role {name} is deleted."
+
+    service_actions = (
+        ServiceAction("edit", "Edit", "roles:write", RoleForm, _edit),
+        ServiceAction("delete", "Delete", "roles:write", NothingForm, _delete, is_dangerous=True),
+    )
+
+
+class GrantForm(ChoosesRow):
+    """A role for a principal of the same environment."""
+
+    principal = forms.ChoiceField()
+    role = forms.ChoiceField()
+    gateway = forms.ChoiceField(required=False, help_text="Only at this gateway; empty means everywhere.")
+    expires_at = forms.DateTimeField(required=False, help_text="UTC; empty means until it is revoked.")
+    reason = forms.CharField(max_length=2000, required=False)
+
+    def fill(self, environments: list[Environment]) -> None:
+        """Offer the principals, roles and gateways of these environments."""
+        offer(self, "principal", grouped(Principal, environments))
+        offer(self, "role", grouped(Role, environments))
+        offer(self, "gateway", [("", "everywhere"), *grouped(Gateway, environments)])
+
+    def place_id(self) -> str:
+        """Return the environment of the chosen principal."""
+        return str(Principal.unscoped.values_list("environment_id", flat=True).get(id=self.cleaned_data["principal"]))
+
+
+@admin.register(Grant)
+class GrantAdmin(HouseAdmin):
+    """Who holds which role, where and until when."""
+
+    list_display = ("principal", "given", "gateway", "environment", "expires_at", "revoked_at", "created_at")
+    list_filter = (TenantFilter,)
+    search_fields = ("id", "principal__name", "role__name")
+    list_select_related = ("principal", "role", "gateway", "environment__tenant")
+    fields = (
+        "id",
+        "principal",
+        "given",
+        "gateway",
+        "environment",
+        "reason",
+        "granted_by",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+    )
+    readonly_fields = fields
+    service_add_form = GrantForm
+    add_scope = "grants:write"
+    add_title = "Add grant"
+
+    @admin.display(description="role or scopes")
+    def given(self, row: Grant) -> str:
+        """Return what is granted."""
+        return str(row.role) if row.role else " ".join(row.scopes)
+
+    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
+        """Create the grant."""
+        gateway = Gateway.objects.for_environment(caller).filter(id=fields["gateway"]).first()
+        grant = create_grant(
+            caller,
+            principal=get_principal(caller, fields["principal"]),
+            role=get_role(caller, fields["role"]),
+            gateway=gateway,
+            expires_at=fields["expires_at"],
+            reason=fields["reason"],
+            now=now,
+        )
+        return f"Granted: {grant}."
+
+    @staticmethod
+    def _revoke(caller: Caller, row: Grant, fields: Fields, now: datetime) -> str:
+        revoke_grant(caller, grant=row, reason=fields["reason"], now=now)
+        return f"Revoked: {row}."
+
+    service_actions = (
+        ServiceAction(
+            "revoke",
+            "Revoke",
+            "grants:write",
+            ReasonForm,
+            _revoke,
+            is_dangerous=True,
+            applies=lambda row: row.revoked_at is None,
+        ),
+    )
