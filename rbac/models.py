@@ -158,10 +158,13 @@ class ChannelPolicy(EnvironmentOwned):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "gateway", "channel"],
-                name="channel_policy_once_per_gateway",
-                nulls_distinct=False,
-            )
+                fields=["environment", "gateway", "channel"], name="channel_policy_once_per_gateway"
+            ),
+            models.UniqueConstraint(
+                fields=["environment", "channel"],
+                condition=models.Q(gateway__isnull=True),
+                name="channel_policy_once_per_environment",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -87,7 +87,7 @@ def _is_made_up(key: bytes) -> bool:
 
 
 def _secret_key() -> Iterable[CheckMessage]:
-    fault = secret_fault(settings.SECRET_KEY)
+    fault = secret_fault(settings.AUTHSVC_SECRET_KEY)
     if fault:
         yield _error("E001", f"AUTHSVC_SECRET_KEY {fault}.", KEEP_SECRET)
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import json
 import secrets
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError, call_command
+from django.core.management import call_command
 
-from authsvc.management.account import command_account
+from authsvc.management.base import HouseCommand
 from authsvc.management.demo import demo_document
 from authsvc.tenants.models import Operator
-from authsvc.tenants.services import command_caller, create_operator
+from authsvc.tenants.services import create_operator
 from authsvc.web.caller import Caller
-from authsvc.web.problems import Problem
 
 ADMINISTRATOR = "platform"
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Make a database ready for work."""
 
     help = "Apply migrations and make the first operator; --demo adds demo tenants (development only)."
@@ -33,19 +32,16 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the command."""
         call_command("migrate", interactive=False, verbosity=0)
-        caller, now = command_caller(command_account()), datetime.now(UTC)
+        caller, now = self.caller, self.now
         if options["demo"]:
             self._demo(caller, now, options)
         else:
             self._first_operator(caller, now, as_json=options["json"])
 
     def _demo(self, caller: Caller, now: datetime, options: dict[str, Any]) -> None:
-        try:
-            document, is_new = demo_document(caller, now=now)
-        except Problem as problem:
-            raise CommandError(problem.detail, returncode=1) from problem
+        document, is_new = demo_document(caller, now=now)
         if options["json"]:
-            self.stdout.write(json.dumps(document, indent=1))
+            self.print_document(document)
         else:
             self.stdout.write("\n".join(demo_text(document, is_new=is_new)))
 
@@ -56,7 +52,7 @@ class Command(BaseCommand):
             create_operator(caller, username=ADMINISTRATOR, password=password, is_platform=True, now=now)
             document["operator"] = {"username": ADMINISTRATOR, "password": password}
         if as_json:
-            self.stdout.write(json.dumps(document, indent=1))
+            self.print_document(document)
         elif document["operator"]:
             self.stdout.write(f"Operator {ADMINISTRATOR}, password (shown once): {password}")
         else:
