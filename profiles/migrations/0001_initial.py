@@ -3,152 +3,278 @@
 import django.db.models.deletion
 import django.db.models.manager
 import django.utils.timezone
-import profiles.models
 from django.db import migrations, models
+
+import profiles.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('authsvc', '0001_initial'),
+        ("authsvc", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.CharField(default=profiles.models.new_credential_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('version', models.PositiveIntegerField()),
-                ('kind', models.CharField(choices=[('api_key', 'api_key'), ('token', 'token'), ('oauth', 'oauth')], max_length=10)),
-                ('sealed', models.TextField(blank=True)),
-                ('fingerprint', models.CharField(max_length=16)),
-                ('last_four', models.CharField(blank=True, max_length=4)),
-                ('has_refresh', models.BooleanField(default=False)),
-                ('has_reference', models.BooleanField(default=False, help_text='The value is a reference, not a secret.')),
-                ('expires_at_ms', models.BigIntegerField(blank=True, null=True)),
-                ('origin', models.CharField(blank=True, max_length=60)),
-                ('state', models.CharField(choices=[('current', 'Current'), ('retired', 'Retired'), ('deleted', 'Deleted')], default='current', max_length=10)),
-                ('created_by', models.CharField(max_length=150)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
+                (
+                    "id",
+                    models.CharField(
+                        default=profiles.models.new_credential_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("api_key", "api_key"), ("token", "token"), ("oauth", "oauth")], max_length=10
+                    ),
+                ),
+                ("sealed", models.TextField(blank=True)),
+                ("fingerprint", models.CharField(max_length=16)),
+                ("last_four", models.CharField(blank=True, max_length=4)),
+                ("has_refresh", models.BooleanField(default=False)),
+                (
+                    "has_reference",
+                    models.BooleanField(default=False, help_text="The value is a reference, not a secret."),
+                ),
+                ("expires_at_ms", models.BigIntegerField(blank=True, null=True)),
+                ("origin", models.CharField(blank=True, max_length=60)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("current", "Current"), ("retired", "Retired"), ("deleted", "Deleted")],
+                        default="current",
+                        max_length=10,
+                    ),
+                ),
+                ("created_by", models.CharField(max_length=150)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Profile',
+            name="Profile",
             fields=[
-                ('id', models.CharField(default=profiles.models.new_profile_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('agent', models.CharField(default='main', max_length=128)),
-                ('provider', models.CharField(max_length=64)),
-                ('key', models.CharField(help_text='provider:name, or the id a foreign store gave it.', max_length=200)),
-                ('description', models.CharField(blank=True, max_length=2000)),
-                ('kind', models.CharField(choices=[('api_key', 'api_key'), ('token', 'token'), ('oauth', 'oauth')], max_length=10)),
-                ('origin', models.CharField(blank=True, max_length=60)),
-                ('extras', models.JSONField(default=dict, help_text='Foreign fields without secrets, kept for a lossless export.')),
-                ('minimum_trust', models.PositiveSmallIntegerField(default=0)),
-                ('allowed_channels', models.JSONField(blank=True, null=True)),
-                ('allowed_gateways', models.JSONField(blank=True, null=True)),
-                ('state', models.CharField(choices=[('active', 'Active'), ('retired', 'Retired')], default='active', max_length=10)),
-                ('usage', models.JSONField(default=dict, help_text="Cooldowns and counters, in the openclaw family's shape.")),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
-                ('position', models.PositiveIntegerField(default=0, help_text='Insertion order, where a strategy asks for it.')),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
+                (
+                    "id",
+                    models.CharField(
+                        default=profiles.models.new_profile_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("agent", models.CharField(default="main", max_length=128)),
+                ("provider", models.CharField(max_length=64)),
+                (
+                    "key",
+                    models.CharField(help_text="provider:name, or the id a foreign store gave it.", max_length=200),
+                ),
+                ("description", models.CharField(blank=True, max_length=2000)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("api_key", "api_key"), ("token", "token"), ("oauth", "oauth")], max_length=10
+                    ),
+                ),
+                ("origin", models.CharField(blank=True, max_length=60)),
+                (
+                    "extras",
+                    models.JSONField(
+                        default=dict, help_text="Foreign fields without secrets, kept for a lossless export."
+                    ),
+                ),
+                ("minimum_trust", models.PositiveSmallIntegerField(default=0)),
+                ("allowed_channels", models.JSONField(blank=True, null=True)),
+                ("allowed_gateways", models.JSONField(blank=True, null=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("active", "Active"), ("retired", "Retired")], default="active", max_length=10
+                    ),
+                ),
+                (
+                    "usage",
+                    models.JSONField(default=dict, help_text="Cooldowns and counters, in the openclaw family's shape."),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "position",
+                    models.PositiveIntegerField(default=0, help_text="Insertion order, where a strategy asks for it."),
+                ),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Lease',
+            name="Lease",
             fields=[
-                ('id', models.CharField(default=profiles.models.new_lease_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('principal_id', models.CharField(max_length=150)),
-                ('agent', models.CharField(blank=True, max_length=128)),
-                ('session', models.CharField(blank=True, max_length=128)),
-                ('purpose', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('expires_at', models.DateTimeField()),
-                ('credential', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='profiles.credential')),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
-                ('profile', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='profiles.profile')),
+                (
+                    "id",
+                    models.CharField(
+                        default=profiles.models.new_lease_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("principal_id", models.CharField(max_length=150)),
+                ("agent", models.CharField(blank=True, max_length=128)),
+                ("session", models.CharField(blank=True, max_length=128)),
+                ("purpose", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="profiles.credential"
+                    ),
+                ),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
+                (
+                    "profile",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="profiles.profile"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddField(
-            model_name='credential',
-            name='profile',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='credentials', to='profiles.profile'),
+            model_name="credential",
+            name="profile",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="credentials", to="profiles.profile"
+            ),
         ),
         migrations.CreateModel(
-            name='ProfileOrder',
+            name="ProfileOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('agent', models.CharField(blank=True, max_length=128)),
-                ('provider', models.CharField(max_length=64)),
-                ('profile_keys', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("agent", models.CharField(blank=True, max_length=128)),
+                ("provider", models.CharField(max_length=64)),
+                ("profile_keys", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
             ],
             options={
-                'default_manager_name': 'unscoped',
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddIndex(
-            model_name='profile',
-            index=models.Index(fields=['environment', 'provider', 'agent'], name='profile_by_provider'),
+            model_name="profile",
+            index=models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider"),
         ),
         migrations.AddConstraint(
-            model_name='profile',
-            constraint=models.UniqueConstraint(fields=('environment', 'agent', 'key'), name='profile_key_once_per_agent'),
+            model_name="profile",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "agent", "key"), name="profile_key_once_per_agent"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='profile',
-            constraint=models.CheckConstraint(condition=models.Q(('minimum_trust__lte', 3)), name='profile_minimum_trust_0_to_3'),
+            model_name="profile",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("minimum_trust__lte", 3)), name="profile_minimum_trust_0_to_3"
+            ),
         ),
         migrations.AddIndex(
-            model_name='lease',
-            index=models.Index(fields=['profile', '-created_at'], name='lease_by_profile'),
+            model_name="lease",
+            index=models.Index(fields=["profile", "-created_at"], name="lease_by_profile"),
         ),
         migrations.AddIndex(
-            model_name='lease',
-            index=models.Index(fields=['expires_at'], name='lease_by_expiry'),
+            model_name="lease",
+            index=models.Index(fields=["expires_at"], name="lease_by_expiry"),
         ),
         migrations.AddConstraint(
-            model_name='credential',
-            constraint=models.UniqueConstraint(fields=('profile', 'version'), name='credential_version_once'),
+            model_name="credential",
+            constraint=models.UniqueConstraint(fields=("profile", "version"), name="credential_version_once"),
         ),
         migrations.AddConstraint(
-            model_name='credential',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'current')), fields=('profile',), name='credential_one_current_per_profile'),
+            model_name="credential",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "current")), fields=("profile",), name="credential_one_current_per_profile"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='profileorder',
-            constraint=models.UniqueConstraint(fields=('environment', 'agent', 'provider'), name='profile_order_once_per_agent'),
+            model_name="profileorder",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "agent", "provider"), name="profile_order_once_per_agent"
+            ),
         ),
     ]

@@ -3,158 +3,306 @@
 import django.db.models.deletion
 import django.db.models.manager
 import django.utils.timezone
-import rbac.models
 from django.db import migrations, models
+
+import rbac.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('authsvc', '0001_initial'),
+        ("authsvc", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Gateway',
+            name="Gateway",
             fields=[
-                ('id', models.CharField(editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('agno', 'Agno'), ('openclaw', 'Openclaw'), ('agtos', 'Agtos'), ('argentos', 'Argentos'), ('generic', 'Generic')], default='agno', max_length=20)),
-                ('name', models.CharField(max_length=200)),
-                ('audience', models.CharField(max_length=128)),
-                ('algorithm', models.CharField(default='RS256', max_length=10)),
-                ('admin_scope', models.CharField(default='agent_os:admin', max_length=100)),
-                ('url', models.URLField(blank=True, max_length=500)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('principal', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='gateway', to='authsvc.principal')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
+                ("id", models.CharField(editable=False, max_length=40, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("agno", "Agno"),
+                            ("openclaw", "Openclaw"),
+                            ("agtos", "Agtos"),
+                            ("argentos", "Argentos"),
+                            ("generic", "Generic"),
+                        ],
+                        default="agno",
+                        max_length=20,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("audience", models.CharField(max_length=128)),
+                ("algorithm", models.CharField(default="RS256", max_length=10)),
+                ("admin_scope", models.CharField(default="agent_os:admin", max_length=100)),
+                ("url", models.URLField(blank=True, max_length=500)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "principal",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="gateway", to="authsvc.principal"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='ChannelPolicy',
+            name="ChannelPolicy",
             fields=[
-                ('id', models.CharField(default=rbac.models.new_channel_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('channel', models.CharField(max_length=20)),
-                ('name', models.CharField(blank=True, max_length=200)),
-                ('dm_policy', models.CharField(default='allowlist', max_length=12)),
-                ('group_policy', models.CharField(default='allowlist', max_length=12)),
-                ('rules', models.JSONField(default=list, help_text='[{subject_kind, subject_id, effect}]')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
-                ('gateway', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='rbac.gateway')),
+                (
+                    "id",
+                    models.CharField(
+                        default=rbac.models.new_channel_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("channel", models.CharField(max_length=20)),
+                ("name", models.CharField(blank=True, max_length=200)),
+                ("dm_policy", models.CharField(default="allowlist", max_length=12)),
+                ("group_policy", models.CharField(default="allowlist", max_length=12)),
+                ("rules", models.JSONField(default=list, help_text="[{subject_kind, subject_id, effect}]")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
+                (
+                    "gateway",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="rbac.gateway",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'channel policies',
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "verbose_name_plural": "channel policies",
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Role',
+            name="Role",
             fields=[
-                ('id', models.CharField(default=rbac.models.new_role_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=200)),
-                ('description', models.CharField(blank=True, max_length=2000)),
-                ('scopes', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
+                (
+                    "id",
+                    models.CharField(
+                        default=rbac.models.new_role_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                ("description", models.CharField(blank=True, max_length=2000)),
+                ("scopes", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='Grant',
+            name="Grant",
             fields=[
-                ('id', models.CharField(default=rbac.models.new_grant_id, editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('scopes', models.JSONField(default=list)),
-                ('reason', models.CharField(blank=True, max_length=2000)),
-                ('granted_by', models.CharField(max_length=150)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('gateway', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='rbac.gateway')),
-                ('principal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='authsvc.principal')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
-                ('role', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='rbac.role')),
+                (
+                    "id",
+                    models.CharField(
+                        default=rbac.models.new_grant_id,
+                        editable=False,
+                        max_length=40,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("scopes", models.JSONField(default=list)),
+                ("reason", models.CharField(blank=True, max_length=2000)),
+                ("granted_by", models.CharField(max_length=150)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "gateway",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="rbac.gateway",
+                    ),
+                ),
+                (
+                    "principal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="authsvc.principal"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
+                (
+                    "role",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="rbac.role",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='ServiceAccount',
+            name="ServiceAccount",
             fields=[
-                ('id', models.CharField(editable=False, max_length=40, primary_key=True, serialize=False)),
-                ('description', models.CharField(blank=True, max_length=2000)),
-                ('maximum_scopes', models.JSONField(default=list, help_text='Never issued beyond these; empty means no such limit.')),
-                ('default_scopes', models.JSONField(default=list, help_text='Issued when a request names no scope.')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.environment')),
-                ('principal', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='service_account', to='authsvc.principal')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='authsvc.tenant')),
+                ("id", models.CharField(editable=False, max_length=40, primary_key=True, serialize=False)),
+                ("description", models.CharField(blank=True, max_length=2000)),
+                (
+                    "maximum_scopes",
+                    models.JSONField(default=list, help_text="Never issued beyond these; empty means no such limit."),
+                ),
+                ("default_scopes", models.JSONField(default=list, help_text="Issued when a request names no scope.")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.environment"
+                    ),
+                ),
+                (
+                    "principal",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="service_account",
+                        to="authsvc.principal",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="authsvc.tenant"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'default_manager_name': 'unscoped',
+                "ordering": ["-created_at", "-id"],
+                "default_manager_name": "unscoped",
             },
             managers=[
-                ('unscoped', django.db.models.manager.Manager()),
+                ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddConstraint(
-            model_name='gateway',
-            constraint=models.UniqueConstraint(fields=('environment', 'audience'), name='gateway_audience_once_per_environment'),
+            model_name="gateway",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "audience"), name="gateway_audience_once_per_environment"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='channelpolicy',
-            constraint=models.UniqueConstraint(fields=('environment', 'gateway', 'channel'), name='channel_policy_once_per_gateway'),
+            model_name="channelpolicy",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "gateway", "channel"), name="channel_policy_once_per_gateway"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='channelpolicy',
-            constraint=models.UniqueConstraint(condition=models.Q(('gateway__isnull', True)), fields=('environment', 'channel'), name='channel_policy_once_per_environment'),
+            model_name="channelpolicy",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("gateway__isnull", True)),
+                fields=("environment", "channel"),
+                name="channel_policy_once_per_environment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='role',
-            constraint=models.UniqueConstraint(fields=('environment', 'name'), name='role_name_once_per_environment'),
+            model_name="role",
+            constraint=models.UniqueConstraint(fields=("environment", "name"), name="role_name_once_per_environment"),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(fields=['principal', 'revoked_at'], name='grant_by_principal'),
+            model_name="grant",
+            index=models.Index(fields=["principal", "revoked_at"], name="grant_by_principal"),
         ),
         migrations.AddIndex(
-            model_name='grant',
-            index=models.Index(fields=['environment', '-created_at', '-id'], name='grant_by_environment'),
+            model_name="grant",
+            index=models.Index(fields=["environment", "-created_at", "-id"], name="grant_by_environment"),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('role__isnull', False), models.Q(('scopes', []), _negated=True), _connector='OR'), name='grant_has_role_or_scopes'),
+            model_name="grant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__isnull", False), models.Q(("scopes", []), _negated=True), _connector="OR"),
+                name="grant_has_role_or_scopes",
+            ),
         ),
         migrations.AddIndex(
-            model_name='serviceaccount',
-            index=models.Index(fields=['environment', '-created_at', '-id'], name='service_account_by_env'),
+            model_name="serviceaccount",
+            index=models.Index(fields=["environment", "-created_at", "-id"], name="service_account_by_env"),
         ),
     ]
