@@ -10,11 +10,12 @@ from django.db import transaction
 from authsvc.audit.record import record
 from authsvc.tenants.models import PrincipalKind, PrincipalState
 from authsvc.tenants.services import create_principal, set_principal_state
-from authsvc.tokens.api_keys import IssuedKey, issue_api_key
-from authsvc.tokens.models import ApiKeyKind
+from authsvc.tokens.api_keys import IssuedKey, issue_api_key, rotate_api_key
+from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound
 from rbac.models import ServiceAccount
+from rbac.scopes import AUTHSVC_ADMIN
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
 
@@ -108,10 +109,11 @@ def issue_account_key(
 ) -> IssuedKey:
     """Issue an API key or client secret to a service account; a key carries what the account holds, at most.
 
-    Whoever issues it could act as the account, so it must hold what the account may be given.
+    Whoever issues it could act as the account, so it must hold what the secret will ever open. The account's maximum
+    is written into the key: raising it later does not widen a key that somebody took while it was low.
     """
-    narrowed = checked_scopes(scopes)
-    require_may_hand_out(caller, narrowed or account.maximum_scopes or ["authsvc:admin"], gateway=None, now=now)
+    narrowed = checked_scopes(scopes) or list(account.maximum_scopes)
+    require_may_hand_out(caller, _opened_by(kind, narrowed), gateway=None, now=now)
     return issue_api_key(
         caller,
         principal=account.principal,
@@ -124,6 +126,12 @@ def issue_account_key(
     )
 
 
+def rotate_account_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now: datetime) -> IssuedKey:
+    """Give a key a new secret, shown once; like issuing it, this needs what the secret opens. Raises ``NotHeld``."""
+    require_may_hand_out(caller, _opened_by(ApiKeyKind(key.kind), key.scopes), gateway=None, now=now)
+    return rotate_api_key(caller, key=key, overlap_seconds=overlap_seconds, now=now)
+
+
 def get_service_account(caller: Caller, account_id: str) -> ServiceAccount:
     """Return a service account of the caller's environment; raises ``NotFound``."""
     accounts = ServiceAccount.objects.for_environment(caller).select_related("principal")
@@ -131,3 +139,8 @@ def get_service_account(caller: Caller, account_id: str) -> ServiceAccount:
     if account is None:
         raise NotFound
     return account
+
+
+def _opened_by(kind: ApiKeyKind, scopes: Sequence[str]) -> Sequence[str]:
+    """Return what a secret opens: a narrowed API key its scopes; anything else all its account is ever granted."""
+    return scopes if kind is ApiKeyKind.API_KEY and scopes else [AUTHSVC_ADMIN]

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from authsvc.tokens.api_keys import get_api_key, revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey
 from authsvc.web.api import ApiView
+from authsvc.web.caller import Caller
 from rbac.models import Gateway
 from rbac.serializers import (
     GatewayChange,
@@ -101,12 +102,12 @@ class GatewayTokenDetail(ApiView):
     @extend_schema(responses=KeyOutput)
     def get(self, request: Request, gateway_id: str, key_id: str) -> Response:
         """Show a gateway token without its secret."""
-        return Response(KeyOutput(get_api_key(self.caller, key_id, principal_id=gateway_id)).data)
+        return Response(KeyOutput(_key(self.caller, gateway_id, key_id)).data)
 
     @extend_schema(request=ReasonInput, responses={204: None})
     def delete(self, request: Request, gateway_id: str, key_id: str) -> Response:
         """Revoke a gateway token at once."""
-        key = get_api_key(self.caller, key_id, principal_id=gateway_id)
+        key = _key(self.caller, gateway_id, key_id)
         revoke_api_key(self.caller, key=key, reason=self.fields(ReasonInput)["reason"], now=self.now)
         return Response(status=204)
 
@@ -120,6 +121,11 @@ class GatewayTokenRotation(ApiView):
     @extend_schema(request=RotationInput, responses={200: IssuedKeyOutput})
     def post(self, request: Request, gateway_id: str, key_id: str) -> Response:
         """Rotate a gateway token; the old secret works until the overlap ends."""
-        key = get_api_key(self.caller, key_id, principal_id=gateway_id)
+        key = _key(self.caller, gateway_id, key_id)
         overlap = self.fields(RotationInput)["overlap_seconds"]
         return shown_once(rotate_api_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
+
+
+def _key(caller: Caller, gateway_id: str, key_id: str) -> ApiKey:
+    """Return a token of a gateway; the secrets of devices and service accounts are not found here."""
+    return get_api_key(caller, key_id, principal_id=get_gateway(caller, gateway_id).id)

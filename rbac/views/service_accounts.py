@@ -6,9 +6,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.tokens.api_keys import IssuedKey, get_api_key, revoke_api_key, rotate_api_key
+from authsvc.tokens.api_keys import IssuedKey, get_api_key, revoke_api_key
 from authsvc.tokens.models import ApiKey
 from authsvc.web.api import ApiView
+from authsvc.web.caller import Caller
 from rbac.models import ServiceAccount
 from rbac.serializers import (
     IssuedKeyOutput,
@@ -25,6 +26,7 @@ from rbac.services.service_accounts import (
     delete_service_account,
     get_service_account,
     issue_account_key,
+    rotate_account_key,
     update_service_account,
 )
 
@@ -112,12 +114,12 @@ class AccountKeyDetail(ApiView):
     @extend_schema(responses=KeyOutput)
     def get(self, request: Request, account_id: str, key_id: str) -> Response:
         """Show a key without its secret."""
-        return Response(KeyOutput(get_api_key(self.caller, key_id, principal_id=account_id)).data)
+        return Response(KeyOutput(_key(self.caller, account_id, key_id)).data)
 
     @extend_schema(request=ReasonInput, responses={204: None})
     def delete(self, request: Request, account_id: str, key_id: str) -> Response:
         """Revoke a key at once."""
-        key = get_api_key(self.caller, key_id, principal_id=account_id)
+        key = _key(self.caller, account_id, key_id)
         revoke_api_key(self.caller, key=key, reason=self.fields(ReasonInput)["reason"], now=self.now)
         return Response(status=204)
 
@@ -131,6 +133,11 @@ class AccountKeyRotation(ApiView):
     @extend_schema(request=RotationInput, responses={200: IssuedKeyOutput})
     def post(self, request: Request, account_id: str, key_id: str) -> Response:
         """Rotate a key; the old secret works until the overlap ends."""
-        key = get_api_key(self.caller, key_id, principal_id=account_id)
+        key = _key(self.caller, account_id, key_id)
         overlap = self.fields(RotationInput)["overlap_seconds"]
-        return shown_once(rotate_api_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
+        return shown_once(rotate_account_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
+
+
+def _key(caller: Caller, account_id: str, key_id: str) -> ApiKey:
+    """Return a key of a service account; the secrets of devices and gateways are not found here."""
+    return get_api_key(caller, key_id, principal_id=get_service_account(caller, account_id).id)

@@ -1,0 +1,158 @@
+"""Every API route with an id in its path, by method: a body that its owner's request needs, and what must be first.
+
+A test compares this table with the URL resolver, so a new route is missing here until somebody adds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from authsvc.tokens.models import ApiKey, IssuedToken
+from devices.models import Device
+from tests.world import Place
+
+Ids = dict[str, str]
+Prepare = Callable[[Place], Ids]
+
+
+def nothing(_place: Place) -> Ids:
+    """The demo's rows are enough."""
+    return {}
+
+
+def gateway_token(place: Place) -> Ids:
+    """Name the demo's gateway token."""
+    keys = ApiKey.objects.for_environment(place.caller()).filter(principal_id=place.gateway["id"])
+    return {"key_id": keys.get().id}
+
+
+def issued_token(place: Place) -> Ids:
+    """Issue an access token."""
+    place.access_token()
+    return {"jti": IssuedToken.objects.for_environment(place.caller()).latest("created_at").id}
+
+
+def pending_device(place: Place) -> Ids:
+    """Name the device that waits for approval."""
+    return {"device_id": str(place.pending_device["id"])}
+
+
+def suspended_device(place: Place) -> Ids:
+    """Suspend the demo's device."""
+    Device.objects.for_environment(place.caller()).filter(id=place.ids["device"]).update(status="suspended")
+    return {}
+
+
+def free_role(place: Place) -> Ids:
+    """Create a role that nobody is granted."""
+    made = place.api().post("/roles", {"name": f"free {datetime.now(UTC).timestamp()}", "scopes": ["audit:read"]})
+    return {"role_id": made.json()["id"]}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method of one route; ``owner`` is what its owner is answered."""
+
+    method: str
+    route: str
+    body: dict[str, Any] | Callable[[Place], dict[str, Any]] | None = None
+    owner: int = 200
+    prepare: Prepare = field(default=nothing)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.route}"
+
+    def body_for(self, place: Place) -> dict[str, Any] | None:
+        """Return the body the owner would send."""
+        return self.body(place) if callable(self.body) else self.body
+
+    def ids(self, place: Place) -> Ids:
+        """Return the ids of the path that exist in ``place``, after making what is needed."""
+        ids = place.ids
+        return {
+            "role_id": ids["role"],
+            "grant_id": ids["grant"],
+            "account_id": ids["service_account"],
+            "key_id": ids["api_key"],
+            "gateway_id": ids["gateway"],
+            "channel_id": ids["channel"],
+            "device_id": ids["device"],
+            "profile_id": ids["profile"],
+            "credential_id": ids["credential"],
+            "jti": "",
+            **self.prepare(place),
+        }
+
+    def path(self, ids: Ids) -> str:
+        """Return the path with these ids."""
+        path = self.route
+        for name, value in ids.items():
+            path = path.replace(f"{{{name}}}", value)
+        return path
+
+
+def _approval(place: Place) -> dict[str, Any]:
+    return {"user_code": place.pending_device["user_code"]}
+
+
+def _device_secret(place: Place) -> dict[str, Any]:
+    return {"secret": place.device["secret"]}
+
+
+SECRET = {"kind": "api_key", "value": "sk-ant-api03-" + "n" * 80}
+KEYS = "/service-accounts/{account_id}/keys"
+TOKENS = "/gateways/{gateway_id}/tokens"
+CREDENTIALS = "/profiles/{profile_id}/credentials"
+
+CASES = (
+    Case("GET", "/tokens/{jti}", prepare=issued_token),
+    Case("DELETE", "/tokens/{jti}", owner=204, prepare=issued_token),
+    Case("GET", "/roles/{role_id}"),
+    Case("PATCH", "/roles/{role_id}", {"description": "new"}),
+    Case("DELETE", "/roles/{role_id}", owner=204, prepare=free_role),
+    Case("GET", "/grants/{grant_id}"),
+    Case("DELETE", "/grants/{grant_id}", {}, owner=204),
+    Case("GET", "/service-accounts/{account_id}"),
+    Case("PATCH", "/service-accounts/{account_id}", {"description": "new"}),
+    Case("DELETE", "/service-accounts/{account_id}", owner=204),
+    Case("GET", KEYS),
+    Case("POST", KEYS, {"name": "new"}, owner=201),
+    Case("GET", KEYS + "/{key_id}"),
+    Case("DELETE", KEYS + "/{key_id}", {}, owner=204),
+    Case("POST", KEYS + "/{key_id}/rotate", {}),
+    Case("GET", "/gateways/{gateway_id}"),
+    Case("PATCH", "/gateways/{gateway_id}", {"name": "new"}),
+    Case("DELETE", "/gateways/{gateway_id}", owner=204),
+    Case("GET", TOKENS),
+    Case("POST", TOKENS, {"name": "new"}, owner=201),
+    Case("GET", TOKENS + "/{key_id}", prepare=gateway_token),
+    Case("DELETE", TOKENS + "/{key_id}", {}, owner=204, prepare=gateway_token),
+    Case("POST", TOKENS + "/{key_id}/rotate", {}, prepare=gateway_token),
+    Case("GET", "/channels/{channel_id}"),
+    Case("PATCH", "/channels/{channel_id}", {"name": "new"}),
+    Case("DELETE", "/channels/{channel_id}", owner=204),
+    Case("GET", "/devices/{device_id}"),
+    Case("PATCH", "/devices/{device_id}", {"name": "new"}),
+    Case("DELETE", "/devices/{device_id}", owner=204),
+    Case("POST", "/devices/{device_id}/authenticate", _device_secret),
+    Case("POST", "/devices/{device_id}/approve", _approval, prepare=pending_device),
+    Case("POST", "/devices/{device_id}/reject", {"reason": "no"}, prepare=pending_device),
+    Case("POST", "/devices/{device_id}/suspend", {}),
+    Case("POST", "/devices/{device_id}/resume", {}, prepare=suspended_device),
+    Case("POST", "/devices/{device_id}/revoke", {}),
+    Case("POST", "/devices/{device_id}/trust", {"trust_level": 1, "reason": "checked"}),
+    # Only the device itself is given a new secret: its administrator gets the answer of a missing id too.
+    Case("POST", "/devices/{device_id}/rotate-secret", {}, owner=404),
+    Case("GET", "/devices/{device_id}/history"),
+    Case("GET", "/profiles/{profile_id}"),
+    Case("PATCH", "/profiles/{profile_id}", {"description": "new"}),
+    Case("DELETE", "/profiles/{profile_id}", owner=204),
+    Case("POST", "/profiles/{profile_id}/retire", {}),
+    Case("GET", CREDENTIALS),
+    Case("POST", CREDENTIALS, SECRET, owner=201),
+    Case("GET", CREDENTIALS + "/{credential_id}"),
+    Case("DELETE", CREDENTIALS + "/{credential_id}", owner=204),
+)

@@ -1,0 +1,100 @@
+"""Rows of a tenant are reached through its manager: who may use ``unscoped`` is a list, and ``objects`` refuses."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db.models import Model
+
+from authsvc.tenants.scoping import TenantOwned, TenantScopedManager, UnscopedQuery
+from tests.house.sources import ROOT, SOURCES
+
+# Each looks up a proof before the tenant is known, serves the admin's own visibility rule, or looks at every tenant.
+MAY_BE_UNSCOPED = {
+    "authsvc/tenants/scoping.py",  # where it is defined
+    "authsvc/tenants/services.py",  # an issuer's address and an operator's memberships come before any tenant
+    "authsvc/tenants/admin_base.py",  # lists what an operator's memberships allow
+    "authsvc/tokens/api_keys.py",  # the key says whose it is
+    "authsvc/tokens/services.py",  # the kid says whose it is
+    "authsvc/ops/health.py",  # which key-encryption keys are needed at all
+    "authsvc/management/demo.py",  # furnishes every environment
+}
+OWNED = [model for model in apps.get_models() if issubclass(model, TenantOwned)]
+HARMLESS = {"default_manager_name"}
+
+
+def users_of_unscoped(sources: list[Path], root: Path) -> set[str]:
+    """Return the files whose code names ``unscoped`` outside a docstring or ``default_manager_name``."""
+    return {str(path.relative_to(root)) for path in sources if _names_unscoped(ast.parse(path.read_text()))}
+
+
+def _names_unscoped(tree: ast.AST) -> bool:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr == "unscoped":
+            return True
+        if isinstance(node, ast.Name) and node.id == "unscoped":
+            return True
+        if isinstance(node, ast.Call) and any(
+            isinstance(argument, ast.Constant) and argument.value == "unscoped" for argument in node.args
+        ):
+            return True
+    return False
+
+
+def test_only_listed_files_use_the_unscoped_manager() -> None:
+    assert users_of_unscoped(SOURCES, ROOT) == MAY_BE_UNSCOPED
+
+
+@pytest.mark.parametrize("code", ["Role.unscoped.all()", "getattr(Role, 'unscoped')", "unscoped = 1"])
+def test_planted_use_is_found(tmp_path: Path, code: str) -> None:
+    planted = tmp_path / "planted.py"
+    planted.write_text(f'"""Says unscoped."""\n{code}\n')
+    assert users_of_unscoped([planted], tmp_path) == {"planted.py"}
+
+
+def test_docstring_alone_is_no_use(tmp_path: Path) -> None:
+    planted = tmp_path / "planted.py"
+    planted.write_text('"""Says unscoped."""\nclass Meta:\n    default_manager_name = "unscoped"\n')
+    assert users_of_unscoped([planted], tmp_path) == set()
+
+
+def test_private_and_base_managers_are_used_by_nobody() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"_base_manager", "_default_manager"}
+    ]
+    assert [path for path in found if path not in MAY_BE_UNSCOPED] == []
+
+
+def test_every_tenant_owned_model_is_known() -> None:
+    assert len(OWNED) >= 15
+
+
+@pytest.mark.parametrize("model", OWNED, ids=lambda model: model.__name__)
+def test_tenant_owned_model_refuses_plain_queries(model: type[Model]) -> None:
+    manager = model.objects  # type: ignore[attr-defined]
+    assert model._meta.default_manager_name == "unscoped"
+    assert isinstance(manager, TenantScopedManager)
+    for query in (manager.all, manager.first, manager.count, manager.get_queryset, manager.exists):
+        with pytest.raises(UnscopedQuery):
+            query()
+    for query in (manager.filter, manager.get, manager.exclude):
+        with pytest.raises(UnscopedQuery):
+            query(pk="x")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [m for m in apps.get_models() if m._meta.app_label in {"authsvc", "rbac", "devices", "profiles"}],
+    ids=lambda model: model.__name__,
+)
+def test_model_with_a_tenant_column_is_tenant_owned(model: type[Model]) -> None:
+    points = [
+        f.name for f in model._meta.fields if f.is_relation and f.related_model.__name__ in {"Tenant", "Environment"}
+    ]
+    assert not points or issubclass(model, TenantOwned)
