@@ -30,16 +30,18 @@ def verify_tenant(tenant_id: str) -> ChainVerdict:
     if not verdict.intact:
         return verdict
     for checkpoint in AuditCheckpoint.objects.filter(tenant_id=tenant_id).order_by("sequence"):
-        reason = _wrong(checkpoint)
+        reason = _wrong(checkpoint, recorded.sequence)
         if reason:
             return ChainVerdict(False, verdict.checked, checkpoint.sequence, "", reason)
     return verdict
 
 
 def known_tenant_ids() -> list[str]:
-    """Return every tenant id that has a head or an event, sorted."""
-    heads = set(AuditHead.objects.values_list("tenant_id", flat=True))
-    return sorted(heads | set(AuditEvent.objects.order_by().values_list("tenant_id", flat=True).distinct()))
+    """Return every tenant id that has a head, an event or a checkpoint, sorted."""
+    found: set[str] = set()
+    for model in (AuditHead, AuditEvent, AuditCheckpoint):
+        found |= set(model.objects.order_by().values_list("tenant_id", flat=True).distinct())
+    return sorted(found)
 
 
 def sign_checkpoint(tenant_id: str, *, now: datetime) -> AuditCheckpoint | None:
@@ -84,11 +86,14 @@ def _private_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(derive.derive(settings.SECRET_KEY.encode()))
 
 
-def _wrong(checkpoint: AuditCheckpoint) -> str:
+def _wrong(checkpoint: AuditCheckpoint, last_sequence: int) -> str:
+    """Judge by our own key: the one beside the signature could be the forger's."""
     if not is_signature_good(
-        checkpoint.public_key, checkpoint.tenant_id, checkpoint.sequence, checkpoint.hash, checkpoint.signature
+        public_key_text(), checkpoint.tenant_id, checkpoint.sequence, checkpoint.hash, checkpoint.signature
     ):
         return "the signature of a checkpoint is wrong"
+    if checkpoint.sequence > last_sequence:
+        return "the chain ends before a signed checkpoint"
     event = AuditEvent.objects.filter(tenant_id=checkpoint.tenant_id, sequence=checkpoint.sequence).first()
     if event is not None and event.hash != checkpoint.hash:
         return "the chain was rewritten below a signed checkpoint"

@@ -32,7 +32,7 @@ def verify_lines(lines: Iterable[str]) -> ChainVerdict:
         except MalformedJson:
             return ChainVerdict(False, 0, number, "", f"line {number} is not JSON")
         if isinstance(document, dict) and set(document) == {"head"}:
-            head = ChainHead(**document["head"])
+            head = _head(document["head"])
         elif isinstance(document, dict) and set(document) == COLUMNS:
             rows.append(EventRow(**document))
         else:
@@ -40,3 +40,9 @@ def verify_lines(lines: Iterable[str]) -> ChainVerdict:
     if head is None:
         return ChainVerdict(False, 0, len(rows) + 1, "", "the line with the head is missing")
     return verify_chain(rows, head)
+
+
+def _head(document: object) -> ChainHead | None:
+    if isinstance(document, dict) and set(document) == {field.name for field in fields(ChainHead)}:
+        return ChainHead(**document)
+    return None

@@ -27,7 +27,7 @@ class BodyLimit:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         length = str(environ.get("CONTENT_LENGTH") or "")
         if length.isascii() and length.isdigit():
-            if int(length[:20]) > MAXIMUM_BYTES:
+            if int(length.lstrip("0")[:20] or "0") > MAXIMUM_BYTES:
                 return _too_large(start_response)
         elif "chunked" in str(environ.get("HTTP_TRANSFER_ENCODING", "")).lower():
             body = environ["wsgi.input"].read(MAXIMUM_BYTES + 1)

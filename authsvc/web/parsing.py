@@ -18,7 +18,8 @@ from authsvc.web.problems import BadRequest, PayloadTooLarge, UnsupportedMediaTy
 MAXIMUM_BYTES = 1024 * 1024
 MAXIMUM_DEPTH = 32
 UTF_8_NAMES = frozenset({"utf-8", "utf8"})
-STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and a text without an end runs to the end: one pass, however many quotes there are.
+STRUCTURE = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 UNSAFE_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -45,7 +46,7 @@ def require_utf8(media_type: str) -> None:
     """Raise unless the media type names no charset or UTF-8."""
     for parameter in media_type.split(";")[1:]:
         name, _, value = parameter.strip().partition("=")
-        if name.lower() == "charset" and value.strip("\"'").lower() not in UTF_8_NAMES:
+        if name.strip().lower() == "charset" and value.strip("\"' ").lower() not in UTF_8_NAMES:
             raise UnsupportedMediaType("Only UTF-8 is accepted.")
 
 
