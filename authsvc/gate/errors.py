@@ -41,6 +41,7 @@ from authsvc.web.problems import (
 
 log = structlog.get_logger("authsvc.errors")
 RETRY_AFTER_SECONDS = "5"
+FIELD_OF_ERROR = {"invalid_scope": "scopes", "invalid_target": "audience"}  # an OAuth rule reached through REST
 Context = Mapping[str, Any]
 
 
@@ -72,6 +73,8 @@ def render_api_exception(exception: Exception, context: Context) -> HttpResponse
     if problem is None:
         log.error("request.failed", exc_info=exception)
         return render_problem(Problem())
+    if isinstance(problem, OAuthError):
+        problem = ValidationFailed(errors={FIELD_OF_ERROR.get(problem.slug, "non_field_errors"): [problem.detail]})
     if isinstance(problem, Forbidden) and isinstance(caller, Caller) and request is not None:
         _audit_denial(caller, problem, request.method or "", type(context.get("view")).__name__)
     return render_problem(problem)

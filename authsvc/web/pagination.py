@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from rest_framework.exceptions import NotFound as RestNotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
@@ -35,5 +36,5 @@ class CursorPages(CursorPagination):
         """Return one page; a cursor that is not ours is a field error."""
         try:
             return super().paginate_queryset(queryset, request, view)
-        except (RestNotFound, ValueError) as error:
+        except (RestNotFound, ValueError, OverflowError, ValidationError) as error:
             raise ValidationFailed(errors={"cursor": ["This is not a cursor of this list."]}) from error
