@@ -33,11 +33,17 @@ async def serve(systems: list[dict[str, Any]]) -> None:
 
 def build_app(system: dict[str, Any]) -> Any:
     """Return the web application of one AgentOS, set up as our how-to page says."""
-    agents: list[Any] = [
-        Agent(id=agent, name=agent, model=EchoModel(id="echo", name="echo", provider="tests"), telemetry=False)
-        for agent in AGENTS
+    return AgentOS(
+        id=system["audience"], agents=make_agents(*AGENTS), telemetry=False, **authorization(system)
+    ).get_app()
+
+
+def make_agents(*names: str) -> list[Any]:
+    """Return agents that need no network."""
+    return [
+        Agent(id=name, name=name, model=EchoModel(id="echo", name="echo", provider="tests"), telemetry=False)
+        for name in names
     ]
-    return AgentOS(id=system["audience"], agents=agents, telemetry=False, **authorization(system)).get_app()
 
 
 def authorization(system: dict[str, Any]) -> dict[str, Any]:
