@@ -59,7 +59,7 @@ def test_signature_vectors_verify_exactly_when_valid_and_allowed(key: dict[str, 
 
 @pytest.mark.parametrize(("key", "test"), vectors("json_web_key_test.part1.json", "jwk"))
 def test_key_vectors_verify_exactly_when_valid_and_allowed(key: dict[str, Any], test: dict[str, Any]) -> None:
-    public = {"keys": [{name: value for name, value in one.items()} for one in key["keys"]]}
+    public = {"keys": [dict(one) for one in key["keys"]]}
     if "d" in public["keys"][0]:
         assert not verifies(public, test["jws"])  # private members are never taken
         for one in public["keys"]:
@@ -101,7 +101,7 @@ def number(value: int, length: int = 0) -> str:
 
 
 MODULUS = int.from_bytes(decode(RSA["n"]))
-SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key().public_numbers().n
+SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key().public_numbers().n  # noqa: S505
 REFUSED: dict[str, dict[str, Any]] = {
     "kty missing": {**RSA, "kty": None},
     "kty unknown": {**RSA, "kty": "DSA"},
