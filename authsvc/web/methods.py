@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from authsvc.web.problems import MethodNotAllowed
 
 View = Callable[..., HttpResponseBase]
+SAFE = frozenset({"GET", "HEAD"})
 
 
 def require_method(*methods: str) -> Callable[[View], View]:
@@ -23,6 +24,8 @@ def require_method(*methods: str) -> Callable[[View], View]:
                 raise MethodNotAllowed(headers={"Allow": ", ".join(methods)})
             return view(request, *args, **names)
 
+        # A view that only reads has nothing to forge: other methods get 405 as a problem, not the CSRF page.
+        guarded.csrf_exempt = SAFE.issuperset(methods)  # type: ignore[attr-defined]  # Django reads it off the view
         return guarded
 
     return decorate

@@ -101,7 +101,7 @@ def number(value: int, length: int = 0) -> str:
 
 
 MODULUS = int.from_bytes(decode(RSA["n"]))
-SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key().public_numbers().n  # noqa: S505 - to be refused
+SHORT = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key().public_numbers().n  # noqa: S505
 REFUSED: dict[str, dict[str, Any]] = {
     "kty missing": {**RSA, "kty": None},
     "kty unknown": {**RSA, "kty": "DSA"},
