@@ -94,6 +94,8 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "token.issued": ("jti", "principal_id", "audience", "scopes", "grant_type", "expires_at"),
     "token.refreshed": ("jti", "family_id", "principal_id"),
     "token.refused": ("client_id", "grant_type", "error"),
+    "token.family_ended": ("family_id", "principal_id", "count", "reason"),
+    "token.family_started": ("family_id", "principal_id", "client_id", "audience", "expires_at"),
     "token.reuse_detected": ("family_id", "principal_id"),
     "token.revoked": ("jti", "principal_id", "reason"),
     "tokens.revoked_all": ("principal_id", "count", "reason"),

@@ -18,7 +18,7 @@ from authsvc.tokens.compact import take_apart
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, signing_backend
-from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, SigningKey
+from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
 from authsvc.web.problems import NotFound
@@ -54,6 +54,7 @@ class TokenRequest:
     trust_level: int
     grant_type: str
     device_id: str = ""
+    family_id: str = ""
     algorithm: str = DEFAULT_ALGORITHM
 
 
@@ -73,6 +74,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             scopes=list(claims.scopes),
             grant_type=request.grant_type,
             trust_level=request.trust_level,
+            family_id=request.family_id,
             created_at=now,
             expires_at=claims.expires_at,
         ).save(force_insert=True)
@@ -122,12 +124,16 @@ def revoke_token(caller: Caller, *, jti: str, reason: str, now: datetime) -> boo
 
 
 def revoke_all_tokens(caller: Caller, *, principal_id: str, reason: str, now: datetime) -> int:
-    """Revoke every living token of a principal, or of the whole environment when ``principal_id`` is empty."""
+    """Revoke every living token of a principal, or of the whole environment when ``principal_id`` is empty.
+
+    Their refresh families end with them; the count is that of the access tokens.
+    """
+    whose = {"principal_id": principal_id} if principal_id else {}
     with transaction.atomic():
+        families = RefreshFamily.objects.for_environment(caller).filter(ended_at__isnull=True, **whose)
+        families.update(ended_at=now, end_reason="all tokens revoked")
         alive = IssuedToken.objects.for_environment(caller).filter(revoked_at__isnull=True, expires_at__gt=now)
-        if principal_id:
-            alive = alive.filter(principal_id=principal_id)
-        count = alive.update(revoked_at=now)
+        count = alive.filter(**whose).update(revoked_at=now)
         detail = {"principal_id": principal_id, "count": count, "reason": reason}
         record(caller, "tokens.revoked_all", subject_id=principal_id, detail=detail, now=now)
     return count
