@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from authsvc.audit.changes import Known, Remembered, current_changes
 from authsvc.audit.record import record
 from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
@@ -24,6 +25,8 @@ from authsvc.web.identifiers import new_id
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
+_KEYS: Remembered[str, SigningKey] = Remembered(4096)
+
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
@@ -35,11 +38,15 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """A token whose signature, claims and revocation are checked; rights are not looked at yet."""
+    """A token whose signature, claims and revocation are checked; rights are not looked at yet.
+
+    ``changes`` is the tenant's count of changes from before anything was looked up.
+    """
 
     tenant_id: str
     environment_id: str
     claims: AccessClaims
+    changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +95,15 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner.
     """
     parts = take_apart(raw)
-    key = _verifying_key(check_header(parts.header))
+    known = _verifying_key(check_header(parts.header))
+    key = known.value
     payload = SigningKeyBackend(kid=key.kid, algorithm=key.algorithm, public_jwk=key.public_jwk).check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name
     issuer = issuer_of(tenant, environment)
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
     if is_revoked(key.tenant_id, claims.jti):
         raise TokenRefused("revoked")
-    return VerifiedToken(key.tenant_id, key.environment_id, claims)
+    return VerifiedToken(key.tenant_id, key.environment_id, claims, known.changes)
 
 
 def is_revoked(tenant_id: str, jti: str) -> bool:
@@ -170,7 +178,15 @@ def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str 
     }
 
 
-def _verifying_key(kid: str) -> SigningKey:
+def _verifying_key(kid: str) -> Known[SigningKey]:
+    """Return the key that may verify now, remembered until the tenant's count of changes moves."""
+    known = _KEYS.find(kid)
+    if known is not None:
+        return known
+    tenant_id = SigningKey.unscoped.filter(kid=kid).values_list("tenant_id", flat=True).first()
+    if tenant_id is None:
+        raise TokenRefused("kid")
+    changes = current_changes(tenant_id)
     found = (
         SigningKey.unscoped.select_related("environment__tenant")
         .filter(kid=kid, state__in=VERIFYING_STATES, environment__tenant__state=TenantState.ACTIVE)
@@ -178,4 +194,5 @@ def _verifying_key(kid: str) -> SigningKey:
     )
     if not isinstance(found, SigningKey):
         raise TokenRefused("kid")
-    return found
+    _KEYS.put(kid, tenant_id, changes, found)
+    return Known(tenant_id, changes, found)
