@@ -2,7 +2,7 @@
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
-from authsvc.tokens.models import ApiKey, IssuedToken, SigningKey
+from authsvc.tokens.models import ApiKey, IssuedToken, RefreshFamily, RefreshToken, SigningKey
 from authsvc.vault.models import DataKey
 
 __all__ = [
@@ -16,6 +16,8 @@ __all__ = [
     "Membership",
     "Operator",
     "Principal",
+    "RefreshFamily",
+    "RefreshToken",
     "SigningKey",
     "Tenant",
 ]

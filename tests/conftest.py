@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
+from authsvc.audit.changes import forget_everything
 from tests.live import LiveServer, start_live_server
 from tests.world import World
 
@@ -43,6 +44,7 @@ def now() -> datetime:
 def _clean_cache() -> Iterator[None]:
     yield
     cache.clear()
+    forget_everything()
 
 
 @pytest.fixture(scope="session")

@@ -88,10 +88,14 @@ class AuditEvent(AppendOnly):
 
 
 class AuditHead(models.Model):
-    """The end of each tenant's chain; locking this row is what keeps a chain one line."""
+    """The end of each tenant's chain; locking this row is what keeps a chain one line.
+
+    ``changes`` counts the events that may change what somebody may do (``changes.current_changes``).
+    """
 
     tenant_id = models.CharField(primary_key=True, max_length=40)
     sequence = models.BigIntegerField(default=0)
+    changes = models.BigIntegerField(default=0)
     hash = models.CharField(max_length=64)
 
     def __str__(self) -> str:

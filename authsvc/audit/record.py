@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from django.db import transaction
 
 from authsvc.audit.chain import GENESIS, hash_event
-from authsvc.audit.events import Detail, checked_detail
+from authsvc.audit.changes import note_change
+from authsvc.audit.events import Detail, changes_rights, checked_detail
 from authsvc.audit.models import PLATFORM, AuditEvent, AuditHead
 from authsvc.web.caller import Caller
 
@@ -25,7 +26,8 @@ def record(
     """Append one event to the chain of the caller's tenant and return it.
 
     Takes the row lock of the chain's head, held to the end of the surrounding transaction: events of one tenant
-    are written one after the other on PostgreSQL and SQLite alike. Raises ``UnknownEvent`` for a key outside the table.
+    are written one after the other on PostgreSQL and SQLite alike. An event that may change rights also moves the
+    tenant's count of changes, which every worker watches. Raises ``UnknownEvent`` for a key outside the table.
     """
     with transaction.atomic():
         head = _locked_head(caller.tenant_id or PLATFORM)
@@ -45,7 +47,11 @@ def record(
         )
         event.hash = hash_event(replace(event.as_row(), hash=""))
         event.save()
-        AuditHead.objects.filter(tenant_id=head.tenant_id).update(sequence=event.sequence, hash=event.hash)
+        changes = head.changes + int(changes_rights(event_type))
+        heads = AuditHead.objects.filter(tenant_id=head.tenant_id)
+        heads.update(sequence=event.sequence, hash=event.hash, changes=changes)
+        if changes != head.changes:
+            note_change(head.tenant_id)
     return event
 
 

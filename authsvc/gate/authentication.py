@@ -3,22 +3,28 @@
 Bearer tokens of the API, introspection, forward-auth and decisions all pass ``admit``. Refused: anything not signed or
 issued by us, expired or revoked proofs, disabled principals, inactive devices, suspended tenants, foreign audiences.
 Scopes are what the proof carries and its principal still holds.
+
+An accepted proof is remembered by the SHA-256 of its whole text, until the tenant's count of changes moves
+(``audit/changes.py``) or something in it ends by itself. A refusal is never remembered, so garbage pushes nothing out.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from authsvc.audit.changes import Known, Remembered
 from authsvc.tenants.models import Principal, PrincipalKind, PrincipalState
-from authsvc.tokens.api_keys import verify_opaque
+from authsvc.tokens.api_keys import LAST_USED_SECONDS, changes_before, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import is_opaque_shaped
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.models import ApiKey, ApiKeyKind
-from authsvc.tokens.services import VerifiedToken, verify_access_token
+from authsvc.tokens.services import verify_access_token
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Unauthenticated
@@ -26,13 +32,27 @@ from authsvc.web.request_id import request_id_of
 from devices.services.trust import DeviceTrust, trust_of
 from rbac.models import Gateway
 from rbac.scopes import AUTHSVC_ADMIN, intersect
-from rbac.services.effective import effective_scopes
+from rbac.services.effective import effective_rights
 from rbac.services.gateways import find_gateway_by_audience
 
 CHALLENGE = 'Bearer realm="authsvc"'
 INVALID_TOKEN = f'{CHALLENGE}, error="invalid_token"'
 BEARER_KINDS = frozenset({ApiKeyKind.API_KEY.value, ApiKeyKind.GATEWAY_TOKEN.value})
 BASIC_TRUST = 1
+MAXIMUM_REMEMBERED = 10_000
+DEVICE_SECONDS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """An accepted proof and how long it may be accepted without asking again."""
+
+    caller: Caller
+    since: datetime
+    until: datetime
+
+
+_ADMITTED: Remembered[tuple[bytes, str], Admission] = Remembered(MAXIMUM_REMEMBERED)
 
 
 def admit(raw: str, *, audience: str | None, now: datetime, address: str = "", request_id: str = "") -> Caller:
@@ -40,9 +60,15 @@ def admit(raw: str, *, audience: str | None, now: datetime, address: str = "", r
 
     ``audience`` is ours or a gateway's; ``None`` takes a token for whatever registered audience it names.
     """
-    if is_opaque_shaped(raw):
-        return _admit_key(verify_opaque(raw, address=address, now=now), audience, now, address, request_id)
-    return _admit_token(verify_access_token(raw, now=now), audience, now, address, request_id)
+    key = (hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest(), audience or "")
+    known = _ADMITTED.find(key)
+    if known is not None and known.value.since <= now < known.value.until:
+        return replace(known.value.caller, address=address, request_id=request_id)
+    admit_kind = _admit_key if is_opaque_shaped(raw) else _admit_token
+    fresh = admit_kind(raw, audience, now, address)
+    if now < fresh.value.until:
+        _ADMITTED.put(key, fresh.tenant_id, fresh.changes, fresh.value)
+    return replace(fresh.value.caller, address=address, request_id=request_id)
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -78,58 +104,76 @@ def bearer_of(header: str) -> str | None:
     return token.strip(" ") if scheme.lower() == "bearer" else ""
 
 
-def _admit_token(verified: VerifiedToken, audience: str | None, now: datetime, address: str, request_id: str) -> Caller:
+def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -> Known[Admission]:
+    verified = verify_access_token(raw, now=now)
     claims = verified.claims
     if audience is not None and claims.audience != audience:
         raise TokenRefused("aud")
     gateway = _gateway(verified.tenant_id, verified.environment_id, claims.audience)
     principal = _active_principal(verified.tenant_id, verified.environment_id, claims.subject)
     trust = _trust(principal, "access_token", now)
-    held = effective_scopes(tenant_id=verified.tenant_id, principal_id=principal.id, gateway=gateway, now=now)
-    scopes = _common(frozenset(claims.scopes), trust.permitted(held), gateway)
-    return Caller(
+    held = effective_rights(tenant_id=verified.tenant_id, principal_id=principal.id, gateway=gateway, now=now)
+    caller = Caller(
         tenant_id=verified.tenant_id,
         tenant=claims.tenant,
         environment_id=verified.environment_id,
         environment=claims.environment,
         principal_id=principal.id,
         kind=CallerKind(principal.kind),
-        scopes=scopes,
+        scopes=_common(frozenset(claims.scopes), trust.permitted(held.scopes), gateway),
         trust_level=min(trust.level, claims.trust_level),
         proof="access_token",
         token_id=claims.jti,
         device_id=claims.device_id,
         audience=claims.audience,
-        request_id=request_id,
-        address=address,
     )
+    until = _earliest(claims.expires_at, held.until, _device_until(principal, now))
+    return Known(verified.tenant_id, verified.changes, Admission(caller, now, until))
 
 
-def _admit_key(key: ApiKey, audience: str | None, now: datetime, address: str, request_id: str) -> Caller:
+def _admit_key(raw: str, audience: str | None, now: datetime, address: str) -> Known[Admission]:
+    tenant_id, changes = changes_before(raw)
+    key = verify_opaque(raw, address=address, now=now)
     if key.kind not in BEARER_KINDS:
         raise TokenRefused("kind")
     wanted = audience or API_AUDIENCE
-    gateway = _gateway(key.tenant_id, key.environment_id, wanted)
+    gateway = _gateway(tenant_id, key.environment_id, wanted)
     trust = _trust(key.principal, key.kind, now)
-    held = trust.permitted(
-        effective_scopes(tenant_id=key.tenant_id, principal_id=key.principal_id, gateway=gateway, now=now)
-    )
-    return Caller(
-        tenant_id=key.tenant_id,
+    held = effective_rights(tenant_id=tenant_id, principal_id=key.principal_id, gateway=gateway, now=now)
+    permitted = trust.permitted(held.scopes)
+    caller = Caller(
+        tenant_id=tenant_id,
         tenant=key.environment.tenant.slug,
         environment_id=key.environment_id,
         environment=key.environment.name,
         principal_id=key.principal_id,
         kind=CallerKind(key.principal.kind),
-        scopes=_common(frozenset(key.scopes), held, gateway) if key.scopes else held,
+        scopes=_common(frozenset(key.scopes), permitted, gateway) if key.scopes else permitted,
         trust_level=trust.level,
         proof=key.kind,
         token_id=key.id,
         device_id=key.principal_id if key.principal.kind == PrincipalKind.DEVICE else "",
         audience=wanted,
-        request_id=request_id,
-        address=address,
     )
+    until = _earliest(_key_until(key, now), held.until, _device_until(key.principal, now))
+    return Known(tenant_id, changes, Admission(caller, now, until))
+
+
+def _key_until(key: ApiKey, now: datetime) -> datetime:
+    """A key bound to addresses is looked at every time; any other once a minute, to stamp its use."""
+    if key.address_ranges:
+        return now
+    overlap = key.previous_valid_until if key.previous_valid_until and now < key.previous_valid_until else None
+    return _earliest(now + timedelta(seconds=LAST_USED_SECONDS), key.expires_at, overlap)
+
+
+def _device_until(principal: Principal, now: datetime) -> datetime | None:
+    """A device's trust also changes by itself (age, silence, behaviour): it is asked for every second."""
+    return now + timedelta(seconds=DEVICE_SECONDS) if principal.kind == PrincipalKind.DEVICE else None
+
+
+def _earliest(first: datetime, *others: datetime | None) -> datetime:
+    return min([first, *(other for other in others if other is not None)])
 
 
 def _gateway(tenant_id: str, environment_id: str, audience: str) -> Gateway | None:

@@ -63,6 +63,12 @@ def authenticate_client(request: HttpRequest, environment: Environment, *, now: 
     return Client(key.principal, client_caller(request, environment, key.principal, key.id))
 
 
+def has_client_proof(request: HttpRequest) -> bool:
+    """True when the request tries to authenticate a client at all, well or badly."""
+    names = ("client_secret", "client_assertion", "client_assertion_type")
+    return bool(request.headers.get("Authorization")) or any(name in form_of(request) for name in names)
+
+
 def client_caller(
     request: HttpRequest, environment: Environment, principal: Principal, token_id: str, proof: str = "client_secret"
 ) -> Caller:

@@ -32,6 +32,7 @@ class Asked:
     audience: str
     grant_type: str
     ttl_seconds: int | None = None
+    family_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
         trust_level=holder.trust.level,
         grant_type=asked.grant_type,
         device_id=holder.device_id,
+        family_id=asked.family_id,
         algorithm=gateway.algorithm if gateway else DEFAULT_ALGORITHM,
     )
     return mint(caller, request, now=now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 
-from authsvc.gate.token import GRANT_TYPES
+from authsvc.gate.token import grant_types
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import ALGORITHMS
@@ -23,7 +23,7 @@ def metadata_endpoint(request: HttpRequest, tenant: str, environment: str) -> Js
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": [],
-        "grant_types_supported": list(GRANT_TYPES),
+        "grant_types_supported": list(grant_types()),
         "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,

@@ -1,4 +1,7 @@
-"""``POST {issuer}/oauth/revoke`` (RFC 7009): 200 whether or not the token was ours; only its own client ends it."""
+"""``POST {issuer}/oauth/revoke`` (RFC 7009): 200 whether or not the token was ours; only its own client ends it.
+
+A refresh token ends its whole family and the access tokens issued with it; a device, a public client, needs no more.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from django.http import HttpRequest, HttpResponse
 
 from authsvc.gate.clients import Client, authenticate_client, form_of
 from authsvc.gate.oauth_errors import InvalidRequest
+from authsvc.gate.refresh_grant import presented_token
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.api_keys import revoke_api_key, verify_opaque
 from authsvc.tokens.claims import TokenRefused
-from authsvc.tokens.formats import is_opaque_shaped
+from authsvc.tokens.formats import TokenType, is_opaque_shaped
 from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.refresh import end_family
 from authsvc.tokens.services import revoke_token, verify_access_token
 
 REASON = "revoked by its client"
@@ -24,12 +29,21 @@ def revocation_endpoint(request: HttpRequest, tenant: str, environment: str) -> 
     now = datetime.now(UTC)
     place = get_environment(tenant=tenant, environment=environment)
     form = form_of(request)
-    client = authenticate_client(request, place, now=now)
     raw = form.get("token", "")
+    if raw.startswith(f"{TokenType.REFRESH_TOKEN}_"):
+        with suppress(TokenRefused):  # RFC 7009 §2.2: an invalid token is not an error
+            token, caller = presented_token(request, place, raw, now=now)
+            end_family(caller, family=token.family, reason=REASON, now=now)
+        return _done()
+    client = authenticate_client(request, place, now=now)
     if not raw:
         raise InvalidRequest("token is missing.")
-    with suppress(TokenRefused):  # RFC 7009 §2.2: an invalid token is not an error
+    with suppress(TokenRefused):
         _revoke(client, raw, now)
+    return _done()
+
+
+def _done() -> HttpResponse:
     return HttpResponse(status=200, headers={"Cache-Control": "no-store"})
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
 from authsvc.tokens.models import IssuedToken
 from authsvc.web.serializers import IdentifierField, ScopesField, StrictSerializer, TextField
+from devices.serializers import AuthenticatedOutput
 
 
 class ChannelQuestion(StrictSerializer):
@@ -77,6 +78,7 @@ class TokenInput(StrictSerializer):
     ttl_seconds = serializers.IntegerField(
         min_value=60, max_value=86_400, required=False, allow_null=True, default=None
     )
+    with_refresh_token = serializers.BooleanField(required=False, default=False)
 
 
 class TokenOutput(serializers.ModelSerializer[IssuedToken]):
@@ -109,6 +111,13 @@ class MintedTokenOutput(serializers.Serializer[Any]):
     expires_in = serializers.IntegerField()
     scope = serializers.CharField()
     jti = serializers.CharField()
+    refresh_token = serializers.CharField(required=False)
+
+
+class DeviceTokenOutput(AuthenticatedOutput):
+    """A proven device with its tokens; each refresh token works once."""
+
+    refresh_token = serializers.CharField()
 
 
 class RevokeAllInput(StrictSerializer):

@@ -1,26 +1,62 @@
-"""``POST {issuer}/oauth/token``.
+"""``POST {issuer}/oauth/token``: one endpoint, one handler per grant type.
 
-Client_credentials (RFC 6749 §4.4), with ``scope`` and ``audience`` or ``resource`` (RFC 8707).
+Here: client_credentials (RFC 6749 §4.4), with ``scope`` and ``audience`` or ``resource`` (RFC 8707). The other grants
+register themselves: ``refresh_grant``, ``exchange`` and the device flow, each of which authenticates its client itself.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.http import HttpRequest, JsonResponse, QueryDict
 
-from authsvc.gate.clients import Client, authenticate_client, form_of
+from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.issue import Asked, Holder, issue_token
 from authsvc.gate.oauth_errors import InvalidRequest, UnauthorizedClient, UnsupportedGrantType
-from authsvc.tenants.models import PrincipalKind
+from authsvc.tenants.models import Environment, PrincipalKind
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.services import MintedToken
+from authsvc.web.secret_text import SecretText
 from devices.services.trust import DeviceTrust
 from rbac.models import ServiceAccount
 
 CLIENT_CREDENTIALS = "client_credentials"
-GRANT_TYPES = (CLIENT_CREDENTIALS,)
 SERVICE_TRUST = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCall:
+    """One request to the token endpoint; nobody is authenticated yet."""
+
+    request: HttpRequest
+    place: Environment
+    form: QueryDict
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """What the endpoint hands out; ``issued_token_type`` belongs to token exchange alone."""
+
+    minted: MintedToken
+    refresh_token: SecretText | None = None
+    issued_token_type: str = ""
+
+
+GrantHandler = Callable[[TokenCall], TokenAnswer]
+_HANDLERS: dict[str, GrantHandler] = {}
+
+
+def register_grant(grant_type: str, handler: GrantHandler) -> None:
+    """Let ``handler`` answer a grant type. It authenticates the client and raises OAuth errors."""
+    _HANDLERS[grant_type] = handler
+
+
+def grant_types() -> tuple[str, ...]:
+    """Return the registered grant types, for the metadata."""
+    return tuple(sorted(_HANDLERS))
 
 
 def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
@@ -28,23 +64,29 @@ def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonR
     now = datetime.now(UTC)
     place = get_environment(tenant=tenant, environment=environment)
     form = form_of(request)
-    client = authenticate_client(request, place, now=now)
     grant_type = form.get("grant_type", "")
     if not grant_type:
         raise InvalidRequest("grant_type is missing.")
-    if grant_type not in GRANT_TYPES:
+    handler = _HANDLERS.get(grant_type)
+    if handler is None:
+        authenticate_client(request, place, now=now)
         raise UnsupportedGrantType
-    return token_response(_client_credentials(client, form, now), now=now)
+    return token_response(handler(TokenCall(request, place, form, now)), now=now)
 
 
-def token_response(minted: MintedToken, *, now: datetime) -> JsonResponse:
+def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:
     """Return the RFC 6749 §5.1 answer, never cached."""
+    minted = answer.minted
     body = {
         "access_token": minted.text.reveal(),
         "token_type": "Bearer",
         "expires_in": int((minted.claims.expires_at - now).total_seconds()),
         "scope": " ".join(minted.claims.scopes),
     }
+    if answer.refresh_token is not None:
+        body["refresh_token"] = answer.refresh_token.reveal()
+    if answer.issued_token_type:
+        body["issued_token_type"] = answer.issued_token_type
     return JsonResponse(body, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
 
 
@@ -67,10 +109,13 @@ def service_holder(account: ServiceAccount) -> Holder:
     )
 
 
-def _client_credentials(client: Client, form: QueryDict, now: datetime) -> MintedToken:
+def _client_credentials(call: TokenCall) -> TokenAnswer:
+    client = authenticate_client(call.request, call.place, now=call.now)
     if client.principal.kind != PrincipalKind.SERVICE_ACCOUNT:
         raise UnauthorizedClient
-    account = (
-        ServiceAccount.objects.for_environment(client.caller).select_related("principal").get(id=client.principal.id)
-    )
-    return issue_token(client.caller, service_holder(account), asked_of(form, CLIENT_CREDENTIALS), now=now)
+    accounts = ServiceAccount.objects.for_environment(client.caller).select_related("principal")
+    holder = service_holder(accounts.get(id=client.principal.id))
+    return TokenAnswer(issue_token(client.caller, holder, asked_of(call.form, CLIENT_CREDENTIALS), now=call.now))
+
+
+register_grant(CLIENT_CREDENTIALS, _client_credentials)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.db import transaction
 
+from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
 from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
@@ -94,6 +95,18 @@ def verify_opaque(text: str, *, address: str, now: datetime) -> ApiKey:
     return key
 
 
+def changes_before(text: str) -> tuple[str, int]:
+    """Return (tenant id, its count of changes) to remember an opaque proof under; raises ``TokenRefused``.
+
+    Call it before ``verify_opaque``: a change after this makes what was remembered stale.
+    """
+    token = parse(text)
+    if token is None:
+        raise TokenRefused("shape")
+    tenant_id = _tenant_of_key(f"key_{token.id}")
+    return tenant_id, current_changes(tenant_id)
+
+
 def rotate_api_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now: datetime) -> IssuedKey:
     """Give a key a new secret under the same id; the old one works until the overlap ends."""
     token = generate(TYPE_OF_KIND[key.kind], caller.environment, key.id.removeprefix("key_"))
@@ -151,6 +164,15 @@ def pepper() -> bytes:
 def _derived(secret_key: str) -> bytes:
     derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"authsvc opaque token hash v1")
     return derive.derive(secret_key.encode())
+
+
+@lru_cache(maxsize=10_000)
+def _tenant_of_key(key_id: str) -> str:
+    """A key never moves to another tenant, so this may be remembered for ever; a refusal is not remembered."""
+    tenant_id = ApiKey.unscoped.filter(id=key_id).values_list("tenant_id", flat=True).first()
+    if tenant_id is None:
+        raise TokenRefused("unknown")
+    return str(tenant_id)
 
 
 def _find(token: OpaqueToken) -> ApiKey | None:

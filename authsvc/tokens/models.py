@@ -1,4 +1,7 @@
-"""Signing keys, issued access tokens, and long opaque proofs (API keys, gateway tokens, client and device secrets)."""
+"""Signing keys, issued access tokens, refresh families, and long opaque proofs.
+
+Opaque proofs are API keys, gateway tokens, client and device secrets. No proof is stored, only keyed hashes.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,11 @@ from authsvc.web.identifiers import new_id
 def new_signing_key_id() -> str:
     """Return an id such as ``sgk_…``."""
     return new_id("sgk")
+
+
+def new_family_id() -> str:
+    """Return an id such as ``rff_…``."""
+    return new_id("rff")
 
 
 class SigningKeyState(models.TextChoices):
@@ -67,8 +75,9 @@ class IssuedToken(EnvironmentOwned):
     client_id = models.CharField(max_length=128)
     audience = models.CharField(max_length=255)
     scopes = models.JSONField()
-    grant_type = models.CharField(max_length=40)
+    grant_type = models.CharField(max_length=60)
     trust_level = models.PositiveSmallIntegerField(default=0)
+    family_id = models.CharField(max_length=40, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -82,6 +91,68 @@ class IssuedToken(EnvironmentOwned):
             models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
             models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
             models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
+            models.Index(fields=["family_id"], condition=~models.Q(family_id=""), name="issued_token_by_family"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class RefreshFamily(EnvironmentOwned):
+    """All refresh tokens that descend from one authentication; ended as a whole, never beyond ``expires_at``.
+
+    ``scopes``, ``audience`` and ``trust_level`` are those of the first access token: no descendant exceeds them.
+    """
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_family_id, editable=False)
+    principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
+    client_id = models.CharField(max_length=128)
+    audience = models.CharField(max_length=255)
+    scopes = models.JSONField()
+    trust_level = models.PositiveSmallIntegerField(default=0)
+    grant_type = models.CharField(max_length=60)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    end_reason = models.CharField(max_length=200, blank=True)
+
+    objects = TenantScopedManager["RefreshFamily"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        ordering = ["-created_at", "-id"]
+        indexes = [
+            models.Index(fields=["principal", "ended_at"], name="refresh_family_by_principal"),
+            models.Index(fields=["environment", "-created_at", "-id"], name="refresh_family_by_environment"),
+            models.Index(fields=["expires_at"], name="refresh_family_by_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class RefreshToken(EnvironmentOwned):
+    """One single-use proof of a family: spending it and making its child is one transaction."""
+
+    id = models.CharField(primary_key=True, max_length=40)
+    family = models.ForeignKey(RefreshFamily, on_delete=models.CASCADE, related_name="tokens")
+    secret_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    spent_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantScopedManager["RefreshToken"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["family"],
+                condition=models.Q(spent_at__isnull=True),
+                name="refresh_token_one_unspent",
+            )
         ]
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from authsvc.audit.changes import Known, Remembered, current_changes
 from authsvc.audit.record import record
 from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
@@ -18,11 +19,13 @@ from authsvc.tokens.compact import take_apart
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, signing_backend
-from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, SigningKey
+from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
+
+_KEYS: Remembered[str, SigningKey] = Remembered(4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,15 @@ class MintedToken:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedToken:
-    """A token whose signature, claims and revocation are checked; rights are not looked at yet."""
+    """A token whose signature, claims and revocation are checked; rights are not looked at yet.
+
+    ``changes`` is the tenant's count of changes from before anything was looked up.
+    """
 
     tenant_id: str
     environment_id: str
     claims: AccessClaims
+    changes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class TokenRequest:
     trust_level: int
     grant_type: str
     device_id: str = ""
+    family_id: str = ""
     algorithm: str = DEFAULT_ALGORITHM
 
 
@@ -73,6 +81,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             scopes=list(claims.scopes),
             grant_type=request.grant_type,
             trust_level=request.trust_level,
+            family_id=request.family_id,
             created_at=now,
             expires_at=claims.expires_at,
         ).save(force_insert=True)
@@ -86,14 +95,15 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner.
     """
     parts = take_apart(raw)
-    key = _verifying_key(check_header(parts.header))
+    known = _verifying_key(check_header(parts.header))
+    key = known.value
     payload = SigningKeyBackend(kid=key.kid, algorithm=key.algorithm, public_jwk=key.public_jwk).check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name
     issuer = issuer_of(tenant, environment)
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
     if is_revoked(key.tenant_id, claims.jti):
         raise TokenRefused("revoked")
-    return VerifiedToken(key.tenant_id, key.environment_id, claims)
+    return VerifiedToken(key.tenant_id, key.environment_id, claims, known.changes)
 
 
 def is_revoked(tenant_id: str, jti: str) -> bool:
@@ -122,12 +132,16 @@ def revoke_token(caller: Caller, *, jti: str, reason: str, now: datetime) -> boo
 
 
 def revoke_all_tokens(caller: Caller, *, principal_id: str, reason: str, now: datetime) -> int:
-    """Revoke every living token of a principal, or of the whole environment when ``principal_id`` is empty."""
+    """Revoke every living token of a principal, or of the whole environment when ``principal_id`` is empty.
+
+    Their refresh families end with them; the count is that of the access tokens.
+    """
+    whose = {"principal_id": principal_id} if principal_id else {}
     with transaction.atomic():
+        families = RefreshFamily.objects.for_environment(caller).filter(ended_at__isnull=True, **whose)
+        families.update(ended_at=now, end_reason="all tokens revoked")
         alive = IssuedToken.objects.for_environment(caller).filter(revoked_at__isnull=True, expires_at__gt=now)
-        if principal_id:
-            alive = alive.filter(principal_id=principal_id)
-        count = alive.update(revoked_at=now)
+        count = alive.filter(**whose).update(revoked_at=now)
         detail = {"principal_id": principal_id, "count": count, "reason": reason}
         record(caller, "tokens.revoked_all", subject_id=principal_id, detail=detail, now=now)
     return count
@@ -164,7 +178,15 @@ def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str 
     }
 
 
-def _verifying_key(kid: str) -> SigningKey:
+def _verifying_key(kid: str) -> Known[SigningKey]:
+    """Return the key that may verify now, remembered until the tenant's count of changes moves."""
+    known = _KEYS.find(kid)
+    if known is not None:
+        return known
+    tenant_id = SigningKey.unscoped.filter(kid=kid).values_list("tenant_id", flat=True).first()
+    if tenant_id is None:
+        raise TokenRefused("kid")
+    changes = current_changes(tenant_id)
     found = (
         SigningKey.unscoped.select_related("environment__tenant")
         .filter(kid=kid, state__in=VERIFYING_STATES, environment__tenant__state=TenantState.ACTIVE)
@@ -172,4 +194,5 @@ def _verifying_key(kid: str) -> SigningKey:
     )
     if not isinstance(found, SigningKey):
         raise TokenRefused("kid")
-    return found
+    _KEYS.put(kid, tenant_id, changes, found)
+    return Known(tenant_id, changes, found)

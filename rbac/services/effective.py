@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Q
@@ -20,14 +21,29 @@ class NotHeld(Forbidden):
     slug, title = "scope_not_held", "Scope not held"
 
 
+@dataclass(frozen=True, slots=True)
+class EffectiveRights:
+    """What a principal holds for one audience, and when the first of the grants behind it ends."""
+
+    scopes: frozenset[str]
+    until: datetime | None
+
+
 def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> frozenset[str]:
     """Return the scopes a principal holds on our own API, or on ``gateway``: every living grant's role together."""
+    return effective_rights(tenant_id=tenant_id, principal_id=principal_id, gateway=gateway, now=now).scopes
+
+
+def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
+    """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything."""
     grants = Grant.objects.for_tenant(tenant_id).filter(principal_id=principal_id, revoked_at__isnull=True)
     living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
     at_gateway = Q(gateway__isnull=True) if gateway is None else Q(gateway__isnull=True) | Q(gateway=gateway)
-    rows = living.filter(at_gateway).values_list("role__scopes", "scopes")
-    held = {scope for by_role, direct in rows for scope in (*(by_role or ()), *direct)}
-    return scopes_of_own_api(held) if gateway is None else scopes_of_gateways(held)
+    rows = list(living.filter(at_gateway).values_list("role__scopes", "scopes", "expires_at"))
+    held = {scope for by_role, direct, _ in rows for scope in (*(by_role or ()), *direct)}
+    ends = [expires_at for _, _, expires_at in rows if expires_at is not None]
+    scopes = scopes_of_own_api(held) if gateway is None else scopes_of_gateways(held)
+    return EffectiveRights(scopes, min(ends, default=None))
 
 
 def require_may_hand_out(caller: Caller, scopes: Iterable[str], *, gateway: Gateway | None, now: datetime) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
+from authsvc.gate.refresh_grant import issue_refresh
 from authsvc.gate.serializers import (
     MintedTokenOutput,
     RevokeAllInput,
@@ -16,7 +18,7 @@ from authsvc.gate.serializers import (
     TokenOutput,
 )
 from authsvc.tokens.models import IssuedToken
-from authsvc.tokens.services import get_token, revoke_all_tokens, revoke_token
+from authsvc.tokens.services import MintedToken, get_token, revoke_all_tokens, revoke_token
 from authsvc.web.api import ApiView
 from rbac.services.service_accounts import get_service_account
 
@@ -39,15 +41,22 @@ class TokenList(ApiView):
         fields = self.fields(TokenInput)
         account = get_service_account(self.caller, fields["principal_id"])
         asked = Asked(tuple(fields["scopes"]), fields["audience"], "issued_by_administrator", fields["ttl_seconds"])
-        minted = issue_on_behalf(self.caller, account=account, asked=asked, now=self.now)
+        with transaction.atomic():
+            minted = issue_on_behalf(self.caller, account=account, asked=asked, now=self.now)
+            refresh = self._refresh(minted, asked) if fields["with_refresh_token"] else {}
         document = {
             "access_token": minted.text.reveal(),
             "token_type": "Bearer",
             "expires_in": int((minted.claims.expires_at - self.now).total_seconds()),
             "scope": " ".join(minted.claims.scopes),
             "jti": minted.claims.jti,
+            **refresh,
         }
         return Response(document, status=201, headers={"Cache-Control": "no-store"})
+
+    def _refresh(self, minted: MintedToken, asked: Asked) -> dict[str, str]:
+        text = issue_refresh(self.caller, minted=minted, grant_type=asked.grant_type, now=self.now)
+        return {"refresh_token": text.reveal()}
 
 
 class TokenDetail(ApiView):

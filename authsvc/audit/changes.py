@@ -1,0 +1,116 @@
+"""How every worker learns within a second that somebody's rights changed, without a query per request.
+
+Each tenant's audit head counts the events after which an earlier answer to "who is this and what may they do" may be
+wrong; the count moves in the transaction of the change itself. A worker asks for it at most every 250 ms and tenant,
+while it is used. What was remembered under another count is forgotten. Without the database there is no answer, and so
+nothing remembered is used: the error goes up and becomes 503.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
+
+from django.db import transaction
+
+from authsvc.audit.models import AuditHead
+
+POLL_SECONDS = 0.25
+
+Value = TypeVar("Value")
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Known(Generic[Value]):
+    """A remembered value and the count under which it was worked out."""
+
+    tenant_id: str
+    changes: int
+    value: Value
+
+
+class Remembered(Generic[Key, Value]):
+    """A bounded memory of one process; an entry is dropped as soon as its tenant's count differs.
+
+    The count must be read before the work whose result is stored: a change in between then drops the result.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._entries: OrderedDict[Key, Known[Value]] = OrderedDict()
+        self._lock = threading.Lock()
+        _MEMORIES.add(self)
+
+    def find(self, key: Key) -> Known[Value] | None:
+        """Return what is remembered and still current; raises ``DatabaseError`` when that cannot be told."""
+        known = self._entries.get(key)
+        if known is None:
+            return None
+        is_current = current_changes(known.tenant_id) == known.changes
+        with self._lock:
+            if not is_current:
+                self._entries.pop(key, None)
+                return None
+            if key in self._entries:
+                self._entries.move_to_end(key)
+        return known
+
+    def put(self, key: Key, tenant_id: str, changes: int, value: Value) -> None:
+        """Remember a value worked out after ``changes`` was read; the one unused longest makes room."""
+        with self._lock:
+            self._entries[key] = Known(tenant_id, changes, value)
+            self._entries.move_to_end(key)
+            while len(self._entries) > self._maximum:
+                self._entries.popitem(last=False)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._entries.clear()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+_MEMORIES: WeakSet[Remembered[Any, Any]] = WeakSet()
+_seen: dict[str, tuple[float, int]] = {}
+_seen_lock = threading.Lock()
+
+
+def current_changes(tenant_id: str) -> int:
+    """Return a tenant's count, at most 250 ms old; raises ``DatabaseError`` when it cannot be read."""
+    asked_at = time.monotonic()
+    seen = _seen.get(tenant_id)
+    if seen is not None and asked_at - seen[0] < POLL_SECONDS:
+        return seen[1]
+    count = AuditHead.objects.filter(tenant_id=tenant_id).values_list("changes", flat=True).first() or 0
+    with _seen_lock:
+        newest = _seen.get(tenant_id)
+        if newest is None or newest[0] <= asked_at:
+            _seen[tenant_id] = (asked_at, count)
+    return count
+
+
+def note_change(tenant_id: str) -> None:
+    """Make this process ask again: at once for the transaction's own eyes, and for every thread when it commits."""
+    _forget(tenant_id)
+    transaction.on_commit(lambda: _forget(tenant_id))
+
+
+def forget_everything() -> None:
+    """Forget every count and every remembered value of this process."""
+    with _seen_lock:
+        _seen.clear()
+    for memory in _MEMORIES:
+        memory.clear()
+
+
+def _forget(tenant_id: str) -> None:
+    with _seen_lock:
+        _seen.pop(tenant_id, None)
