@@ -3,7 +3,7 @@
 from django.urls import path
 
 from authsvc.web import paths  # noqa: F401 - registers <id:…> and <name:…>
-from profiles.views import profiles, resolution, usage
+from profiles.views import profiles, resolution, status, usage
 
 urlpatterns = [
     path("profiles", profiles.ProfileList.as_view()),
@@ -17,6 +17,7 @@ urlpatterns = [
     path("credentials/report", usage.CredentialReport.as_view()),
     path("sessions/<name:session>/pin", resolution.SessionPinDetail.as_view()),
     path("credentials/resolve", resolution.Resolve.as_view()),
+    path("status", status.Status.as_view()),
     path("order/<name:provider>", resolution.OrderDetail.as_view(), name="order"),
     path("agents/<name:agent>/order/<name:provider>", resolution.OrderDetail.as_view(), name="agent-order"),
 ]

@@ -116,8 +116,14 @@ def resolve_rows(
     caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], *, now: datetime
 ) -> Resolution:
     """Return the pure resolution over stored rows; writes nothing and opens nothing."""
+    request = request_of(caller, query, now=now)
+    return choose(request, [candidate_of(profile, credential) for profile, credential in rows])
+
+
+def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> ResolutionRequest:
+    """Return the pure request: what is asked, under the environment's order, pins and settings."""
     settings = profile_settings(caller)
-    request = ResolutionRequest(
+    return ResolutionRequest(
         provider=query.provider,
         now_ms=int(now.timestamp() * 1000),
         strategy=query.strategy or Strategy(settings.strategy),
@@ -130,7 +136,6 @@ def resolve_rows(
         pin=effective_pin(caller, wanted=query.pin, session=query.session, provider=query.provider, agent=query.agent),
         preferred_kind=preferred_kind_of(settings),
     )
-    return choose(request, [candidate_of(profile, credential) for profile, credential in rows])
 
 
 def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
@@ -161,7 +166,7 @@ def candidate_of(profile: Profile, credential: Credential) -> Candidate:
         kind=kind,
         has_secret=bool(credential.fingerprint),
         has_refresh=credential.has_refresh,
-        expiry=_expiry(credential.expires_at_ms),
+        expiry=expiry_of(credential.expires_at_ms),
         has_unresolved_reference=credential.has_reference,
         usage=usage_from_json(profile.usage),
         minimum_trust=profile.minimum_trust,
@@ -177,6 +182,13 @@ def expires_at_of(credential: Credential) -> datetime | None:
     if credential.expires_at_ms is None or not 0 < credential.expires_at_ms < 253_402_300_800_000:
         return None
     return datetime.fromtimestamp(credential.expires_at_ms / 1000, UTC)
+
+
+def expiry_of(expires_at_ms: int | None) -> Expiry:
+    """Return the expiry as resolution reads it; a number no calendar can hold is invalid."""
+    if expires_at_ms is None or 0 < expires_at_ms <= MAX_TIMESTAMP_MS:
+        return expires_at_ms
+    return INVALID
 
 
 def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
@@ -215,12 +227,6 @@ def trace_document(resolution: Resolution) -> list[dict[str, object]]:
         {"profile": entry.profile_id, "reason": str(entry.reason), "until_ms": entry.until_ms, "cause": entry.cause}
         for entry in resolution.trace
     ]
-
-
-def _expiry(expires_at_ms: int | None) -> Expiry:
-    if expires_at_ms is None or 0 < expires_at_ms <= MAX_TIMESTAMP_MS:
-        return expires_at_ms
-    return INVALID
 
 
 def _allowed(names: list[str] | None) -> frozenset[str] | None:
