@@ -3,11 +3,12 @@
 from django.urls import path
 
 from authsvc.web import paths  # noqa: F401 - registers <id:…> and <name:…>
-from profiles.views import profiles, resolution, status, usage
+from profiles.views import export, profiles, resolution, status, usage
 
 urlpatterns = [
     path("profiles", profiles.ProfileList.as_view()),
     path("profiles/import", profiles.ProfileImport.as_view()),
+    path("profiles/export", export.ProfileExport.as_view()),
     path("profiles/settings", usage.SettingsDetail.as_view()),
     path("profiles/<id:profile_id>", profiles.ProfileDetail.as_view()),
     path("profiles/<id:profile_id>/retire", profiles.ProfileRetirement.as_view()),
