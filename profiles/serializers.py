@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer, TextField
 from profiles.candidates import Requirement
+from profiles.interchange.usage import usage_from_json
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, Profile
 from profiles.services.importing import FORMATS
 from profiles.services.resolve import expires_at_of
 from profiles.services.store import MAXIMUM_SECRET
+from profiles.services.usage import usage_verdict
 
 AGENT_LENGTH = 128
+A_YEAR_SECONDS = 31_536_000
 
 
 class SecretFields(StrictSerializer):
@@ -34,6 +38,10 @@ class RuleFields(StrictSerializer):
         child=TextField(max_length=64), max_length=100, required=False, allow_null=True
     )
     allowed_gateways = serializers.ListField(child=IdentifierField(), max_length=100, required=False, allow_null=True)
+    warn_after_seconds = serializers.IntegerField(
+        min_value=0, max_value=A_YEAR_SECONDS, required=False, allow_null=True
+    )
+    rotate_after_days = serializers.IntegerField(min_value=0, max_value=3650, required=False)
 
 
 class ProfileInput(SecretFields, RuleFields):
@@ -77,6 +85,7 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
     """A profile; ``profile`` is its name ``provider:name``."""
 
     profile = serializers.CharField(source="key", read_only=True)
+    usage = serializers.SerializerMethodField()
     allowed_channels: Any = serializers.ListField(child=serializers.CharField(), allow_null=True)
     allowed_gateways: Any = serializers.ListField(child=serializers.CharField(), allow_null=True)
 
@@ -94,9 +103,30 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
             "allowed_channels",
             "allowed_gateways",
             "state",
+            "usage",
+            "lease_count",
+            "success_count",
+            "failure_count",
+            "warn_after_seconds",
+            "rotate_after_days",
             "created_at",
             "last_used_at",
+            "last_used_by",
         ]
+
+    def get_usage(self, profile: Profile) -> dict[str, Any]:
+        """Return where the profile stands after what gateways reported, and what to do about it."""
+        stats = usage_from_json(profile.usage)
+        now: datetime = self.context.get("now") or datetime.now(UTC)
+        verdict = usage_verdict(stats, int(now.timestamp() * 1000))
+        return {
+            "status": str(verdict.state),
+            "until_ms": verdict.until_ms,
+            "cause": verdict.cause,
+            "hint": verdict.hint,
+            "errors_in_a_row": stats.error_count,
+            "failures": dict(stats.failure_counts),
+        }
 
 
 class ReasonInput(StrictSerializer):
@@ -111,7 +141,8 @@ class ResolveInput(StrictSerializer):
     provider = NameField(max_length=64)
     agent = NameField(max_length=AGENT_LENGTH, default=DEFAULT_AGENT)
     session = TextField(max_length=128, required=False, allow_blank=True, default="")
-    model = TextField(max_length=200, required=False, allow_null=True, default=None)
+    pin = TextField(max_length=200, required=False, allow_null=True, default=None)
+    model = TextField(max_length=400, required=False, allow_null=True, default=None)
     require = serializers.ListField(
         child=serializers.ChoiceField(choices=[requirement.value for requirement in Requirement]),
         max_length=10,
@@ -140,7 +171,11 @@ class ReleaseOutput(serializers.Serializer[Any]):
     profile_id = serializers.CharField()
     profile = serializers.CharField()
     version = serializers.IntegerField()
+    provider = serializers.CharField()
     kind = serializers.CharField()
+    env_name = serializers.CharField()
+    tenant = serializers.CharField()
+    environment = serializers.CharField()
     value = serializers.CharField()
     expires_at = serializers.CharField(allow_null=True)
     lease_expires_at = serializers.DateTimeField()
@@ -179,3 +214,4 @@ class OrderOutput(serializers.Serializer[Any]):
     provider = serializers.CharField()
     agent = serializers.CharField(allow_null=True)
     order = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    warnings = serializers.ListField(child=serializers.CharField())

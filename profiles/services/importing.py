@@ -5,7 +5,7 @@ An entry that must not be imported is named with its reason and changes nothing;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,9 +20,10 @@ from profiles.interchange.claude_code import parse_claude_code
 from profiles.interchange.dotenv import parse_dotenv
 from profiles.interchange.legacy_auth import parse_legacy_auth, parse_oauth_file
 from profiles.interchange.openclaw import parse_openclaw
-from profiles.interchange.store import Json, ParsedEntry, ParsedStore, Severity, read_json
+from profiles.interchange.store import Finding, Json, ParsedEntry, ParsedStore, Severity, read_json
 from profiles.models import DEFAULT_AGENT, Profile
 from profiles.services.order import EVERY_AGENT, store_order
+from profiles.services.remainder import store_remainder
 from profiles.services.store import SecretMaterial, add_profile, find_profile, store_version
 
 JSON_FORMATS: Mapping[str, Callable[[Json], ParsedStore]] = {
@@ -76,7 +77,7 @@ def import_store(
     now: datetime,
 ) -> ImportResult:
     """Take over a parsed file in one transaction; raises ``StoreNotImportable`` and changes nothing."""
-    findings = tuple(finding_document(store))
+    findings = tuple(findings_document(store.findings))
     if not store.is_importable:
         raise StoreNotImportable(extra={"findings": list(findings)})
     outcomes = tuple(_planned(caller, entry, agent) for entry in store.entries)
@@ -89,6 +90,7 @@ def import_store(
         for provider, keys in (store.order or {}).items():
             order_agent = EVERY_AGENT if agent == DEFAULT_AGENT else agent
             store_order(caller, provider=provider, agent=order_agent, profile_keys=keys, now=now)
+        store_remainder(caller, agent=agent, store=store, now=now)
         created = sum(1 for outcome in outcomes if outcome["outcome"] == "created")
         detail = {
             "format": format_name,
@@ -100,8 +102,8 @@ def import_store(
     return result
 
 
-def finding_document(store: ParsedStore) -> list[dict[str, str | None]]:
-    """Return the findings as the API shows them; none holds a value of the file."""
+def findings_document(findings: Sequence[Finding]) -> list[dict[str, str | None]]:
+    """Return findings as the API shows them; none holds a value of the file."""
     return [
         {
             "profile": finding.profile_id,
@@ -109,7 +111,7 @@ def finding_document(store: ParsedStore) -> list[dict[str, str | None]]:
             "severity": str(finding.severity),
             "detail": finding.detail,
         }
-        for finding in store.findings
+        for finding in findings
     ]
 
 

@@ -11,6 +11,7 @@ from authsvc.audit.record import record
 from authsvc.web.caller import Caller
 from authsvc.web.problems import ValidationFailed
 from profiles.models import DEFAULT_AGENT, Profile, ProfileOrder
+from profiles.strategy import prune_order
 
 EVERY_AGENT = ""
 
@@ -24,17 +25,24 @@ def find_order(caller: Caller, *, provider: str, agent: str) -> tuple[str, ...] 
 
 def set_order(
     caller: Caller, *, provider: str, agent: str, profile_keys: Sequence[str], now: datetime
-) -> tuple[str, ...]:
-    """Set the order of an agent, or of every agent when ``agent`` is empty; raises ``ValidationFailed``."""
-    keys = tuple(dict.fromkeys(profile_keys))
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Set the order of an agent, or of every agent when ``agent`` is empty; return it and the dangling names left out.
+
+    Raises ``ValidationFailed`` when names were given and none of them exists: an empty order selects nothing.
+    """
     agents = {agent or DEFAULT_AGENT, DEFAULT_AGENT} if agent else None
-    known = Profile.objects.for_environment(caller).filter(provider=provider, key__in=keys)
-    found = set((known if agents is None else known.filter(agent__in=agents)).values_list("key", flat=True))
-    unknown = [key for key in keys if key not in found]
-    if unknown:
-        raise ValidationFailed(errors={"profiles": [f"No profile {key[:100]} of {provider} here." for key in unknown]})
-    store_order(caller, provider=provider, agent=agent, profile_keys=keys, now=now)
-    return keys
+    known = Profile.objects.for_environment(caller).filter(provider=provider, key__in=set(profile_keys))
+    found = frozenset((known if agents is None else known.filter(agent__in=agents)).values_list("key", flat=True))
+    kept, gone = prune_order(profile_keys, found)
+    if gone and not kept:
+        raise ValidationFailed(errors={"profiles": [f"No profile {key[:100]} of {provider} here." for key in gone]})
+    store_order(caller, provider=provider, agent=agent, profile_keys=kept, now=now)
+    return kept, gone
+
+
+def dangling_warnings(gone: Sequence[str]) -> list[str]:
+    """Return one public sentence for each name that was left out."""
+    return [f"{key[:100]} has no profile here and was left out." for key in gone]
 
 
 def store_order(caller: Caller, *, provider: str, agent: str, profile_keys: Sequence[str], now: datetime) -> None:

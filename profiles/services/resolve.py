@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-
-from django.db import transaction
+from datetime import UTC, datetime
 
 from authsvc.audit.record import record
-from authsvc.tenants.models import Tenant
 from authsvc.vault.envelope import SealBroken
 from authsvc.vault.services import open_text
 from authsvc.web.caller import Caller
@@ -20,10 +17,13 @@ from profiles.candidates import Candidate, Requirement, ResolutionRequest
 from profiles.expiry import INVALID, MAX_TIMESTAMP_MS, Expiry
 from profiles.interchange.usage import usage_from_json
 from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Lease, Profile, ProfileState
-from profiles.providers import Kind, billing_of, has_prompt_caching
+from profiles.providers import Kind, billing_of, env_names_of, has_prompt_caching
 from profiles.references import Strategy
 from profiles.resolution import FailureCode, Resolution, ResolutionFailure, choose
+from profiles.services.leases import LeaseUse, record_lease
 from profiles.services.order import find_order
+from profiles.services.pins import effective_pin, remember_choice
+from profiles.services.settings import preferred_kind_of, profile_settings
 from profiles.services.store import MAIN_FIELD
 
 
@@ -65,7 +65,7 @@ FAILURES: dict[FailureCode, type[Problem]] = {
 
 @dataclass(frozen=True, slots=True)
 class ResolveQuery:
-    """What a caller asks for."""
+    """What a caller asks for; ``pin`` is a profile's id or name, ``strategy`` None is the environment's."""
 
     provider: str
     agent: str = DEFAULT_AGENT
@@ -75,7 +75,8 @@ class ResolveQuery:
     purpose: str = ""
     channel: str | None = None
     gateway: str | None = None
-    strategy: Strategy = Strategy.CURRENT
+    pin: str | None = None
+    strategy: Strategy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,17 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
         raise _refused(caller, query, resolution, now)
     profile, credential = next(row for row in rows if row[0].key == resolution.chosen)
     value = _open(caller, credential, now)
-    lease = _record_lease(caller, query, profile, credential, now)
+    use = LeaseUse(query.agent, query.session, query.purpose, query.gateway)
+    lease = record_lease(
+        caller,
+        profile=profile,
+        credential=credential,
+        use=use,
+        lease_threshold=profile_settings(caller).lease_threshold,
+        now=now,
+    )
+    if query.session:
+        remember_choice(caller, session=query.session, profile=profile, now=now)
     return Release(lease, profile, credential, value, resolution)
 
 
@@ -105,18 +116,26 @@ def resolve_rows(
     caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], *, now: datetime
 ) -> Resolution:
     """Return the pure resolution over stored rows; writes nothing and opens nothing."""
-    request = ResolutionRequest(
+    request = request_of(caller, query, now=now)
+    return choose(request, [candidate_of(profile, credential) for profile, credential in rows])
+
+
+def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> ResolutionRequest:
+    """Return the pure request: what is asked, under the environment's order, pins and settings."""
+    settings = profile_settings(caller)
+    return ResolutionRequest(
         provider=query.provider,
         now_ms=int(now.timestamp() * 1000),
-        strategy=query.strategy,
+        strategy=query.strategy or Strategy(settings.strategy),
         explicit_order=find_order(caller, provider=query.provider, agent=query.agent),
         model=query.model,
         require=query.require,
         trust_level=caller.trust_level,
         channel=query.channel,
         gateway=query.gateway,
+        pin=effective_pin(caller, wanted=query.pin, session=query.session, provider=query.provider, agent=query.agent),
+        preferred_kind=preferred_kind_of(settings),
     )
-    return choose(request, [candidate_of(profile, credential) for profile, credential in rows])
 
 
 def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
@@ -147,7 +166,7 @@ def candidate_of(profile: Profile, credential: Credential) -> Candidate:
         kind=kind,
         has_secret=bool(credential.fingerprint),
         has_refresh=credential.has_refresh,
-        expiry=_expiry(credential.expires_at_ms),
+        expiry=expiry_of(credential.expires_at_ms),
         has_unresolved_reference=credential.has_reference,
         usage=usage_from_json(profile.usage),
         minimum_trust=profile.minimum_trust,
@@ -165,6 +184,13 @@ def expires_at_of(credential: Credential) -> datetime | None:
     return datetime.fromtimestamp(credential.expires_at_ms / 1000, UTC)
 
 
+def expiry_of(expires_at_ms: int | None) -> Expiry:
+    """Return the expiry as resolution reads it; a number no calendar can hold is invalid."""
+    if expires_at_ms is None or 0 < expires_at_ms <= MAX_TIMESTAMP_MS:
+        return expires_at_ms
+    return INVALID
+
+
 def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
     try:
         document = json.loads(open_text(credential.place(), credential.sealed).reveal())
@@ -173,39 +199,6 @@ def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
         record(caller, "credential.open_failed", subject_id=credential.id, detail=detail, now=now)
         raise
     return SecretText(document["secrets"][MAIN_FIELD[Kind(credential.kind)]])
-
-
-def _record_lease(
-    caller: Caller, query: ResolveQuery, profile: Profile, credential: Credential, now: datetime
-) -> Lease:
-    ttl_seconds = Tenant.objects.values_list("lease_ttl_seconds", flat=True).get(id=caller.tenant_id)
-    lease = Lease(
-        tenant_id=caller.tenant_id,
-        environment_id=caller.environment_id,
-        profile=profile,
-        credential=credential,
-        principal_id=caller.principal_id,
-        agent=query.agent,
-        session=query.session,
-        purpose=query.purpose,
-        created_at=now,
-        expires_at=now + timedelta(seconds=ttl_seconds),
-    )
-    with transaction.atomic():
-        lease.save(force_insert=True)
-        Profile.objects.for_environment(caller).filter(id=profile.id).update(last_used_at=now)
-        detail = {
-            "lease_id": lease.id,
-            "profile_id": profile.id,
-            "version": credential.version,
-            "provider": profile.provider,
-            "agent": query.agent,
-            "purpose": query.purpose,
-            "gateway_id": query.gateway or "",
-            "expires_at": lease.expires_at.isoformat(),
-        }
-        record(caller, "credential.leased", subject_id=profile.id, detail=detail, now=now)
-    return lease
 
 
 def _refused(caller: Caller, query: ResolveQuery, resolution: Resolution, now: datetime) -> Problem:
@@ -217,7 +210,9 @@ def _refused(caller: Caller, query: ResolveQuery, resolution: Resolution, now: d
         "purpose": query.purpose,
     }
     record(caller, "credential.refused", subject_id=query.provider, detail=detail, now=now)
-    extra: dict[str, object] = {"trace": trace_document(resolution)}
+    extra: dict[str, object] = {"trace": trace_document(resolution), "env_names": list(env_names_of(query.provider))}
+    if failure.profile_id is not None:
+        extra |= {"profile": failure.profile_id, "reason": str(failure.reason)}
     headers = {}
     if failure.retry_after_ms is not None:
         seconds = -(-failure.retry_after_ms // 1000)
@@ -232,12 +227,6 @@ def trace_document(resolution: Resolution) -> list[dict[str, object]]:
         {"profile": entry.profile_id, "reason": str(entry.reason), "until_ms": entry.until_ms, "cause": entry.cause}
         for entry in resolution.trace
     ]
-
-
-def _expiry(expires_at_ms: int | None) -> Expiry:
-    if expires_at_ms is None or 0 < expires_at_ms <= MAX_TIMESTAMP_MS:
-        return expires_at_ms
-    return INVALID
 
 
 def _allowed(names: list[str] | None) -> frozenset[str] | None:

@@ -17,13 +17,28 @@ from authsvc.vault.services import seal_text
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
-from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Profile, ProfileState
+from profiles.models import (
+    DEFAULT_AGENT,
+    ROTATE_AFTER_DAYS,
+    Credential,
+    CredentialState,
+    Profile,
+    ProfileState,
+)
 from profiles.providers import Kind, check_shape
 from profiles.references import profile_id_for
 
 MAIN_FIELD = {Kind.API_KEY: "key", Kind.TOKEN: "token", Kind.OAUTH: "access"}
 MAXIMUM_SECRET = 65_536
 MAXIMUM_MS = 8_640_000_000_000_000
+RULE_FIELDS = (
+    "description",
+    "minimum_trust",
+    "allowed_channels",
+    "allowed_gateways",
+    "warn_after_seconds",
+    "rotate_after_days",
+)
 
 
 class ProfileExists(Conflict):
@@ -57,6 +72,8 @@ class ProfileRules:
     minimum_trust: int = 0
     allowed_channels: list[str] | None = None
     allowed_gateways: list[str] | None = None
+    warn_after_seconds: int | None = None
+    rotate_after_days: int = ROTATE_AFTER_DAYS
 
 
 def create_profile(
@@ -115,7 +132,7 @@ def store_version(
     with transaction.atomic():
         versions = Credential.objects.for_environment(caller).filter(profile=profile)
         latest = versions.select_for_update().order_by("-version").first()
-        versions.filter(state=CredentialState.CURRENT).update(state=CredentialState.RETIRED)
+        versions.filter(state=CredentialState.CURRENT).update(state=CredentialState.RETIRED, retired_at=now)
         credential = Credential(
             tenant_id=caller.tenant_id,
             environment_id=caller.environment_id,
@@ -239,4 +256,5 @@ def last_four(secret: SecretText) -> str:
 def _apply_rules(profile: Profile, rules: ProfileRules) -> None:
     profile.description, profile.minimum_trust = rules.description, rules.minimum_trust
     profile.allowed_channels, profile.allowed_gateways = rules.allowed_channels, rules.allowed_gateways
-    profile.save(update_fields=["description", "minimum_trust", "allowed_channels", "allowed_gateways"])
+    profile.warn_after_seconds, profile.rotate_after_days = rules.warn_after_seconds, rules.rotate_after_days
+    profile.save(update_fields=list(RULE_FIELDS))

@@ -29,6 +29,7 @@ from profiles.serializers import (
 from profiles.services.importing import import_store, read_store
 from profiles.services.store import (
     MAIN_FIELD,
+    RULE_FIELDS,
     ProfileRules,
     SecretMaterial,
     create_profile,
@@ -42,8 +43,6 @@ from profiles.services.store import (
     update_profile,
 )
 from profiles.write_ranges import require_write_address
-
-RULES = ("description", "minimum_trust", "allowed_channels", "allowed_gateways")
 
 
 class ProfileFilters(django_filters.FilterSet):
@@ -80,7 +79,7 @@ class ProfileList(ApiView):
             name=fields["name"],
             agent=fields["agent"],
             material=material_of(fields, self.now),
-            rules=ProfileRules(**{name: fields[name] for name in RULES if name in fields}),
+            rules=ProfileRules(**{name: fields[name] for name in RULE_FIELDS if name in fields}),
             now=self.now,
         )
         return Response(ProfileOutput(profile).data, status=201)

@@ -1,4 +1,4 @@
-"""Resolution and order over the API."""
+"""Resolution, order and session pins over the API."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authsvc.web.api import ApiView
-from profiles.candidates import Requirement
+from authsvc.web.caller import Caller
+from profiles.candidates import PinSource, Requirement
 from profiles.models import ProfileOrder
+from profiles.providers import Kind, env_name_for
+from profiles.references import parse_model_reference
 from profiles.serializers import OrderInput, OrderOutput, ReleaseOutput, ResolveInput
-from profiles.services.order import EVERY_AGENT, clear_order, set_order
+from profiles.services.order import EVERY_AGENT, clear_order, dangling_warnings, set_order
+from profiles.services.pins import clear_pin, get_pin, set_pin
 from profiles.services.resolve import Release, ResolveQuery, expires_at_of, resolve_credential, trace_document
+from profiles.usage_serializers import PinInput, PinOutput
 
 
 class Resolve(ApiView):
@@ -24,18 +29,20 @@ class Resolve(ApiView):
     def post(self, request: Request) -> Response:
         """Lease the credential that resolution chooses; the release is audited before it is answered."""
         fields = self.fields(ResolveInput)
+        reference = parse_model_reference(fields["model"]) if fields["model"] else None
         query = ResolveQuery(
             provider=fields["provider"].lower(),
             agent=fields["agent"],
             session=fields["session"],
-            model=fields["model"],
+            model=reference.model if reference else None,
+            pin=fields["pin"] or (reference.profile_id if reference else None),
             require=frozenset(Requirement(text) for text in fields["require"]),
             purpose=fields["purpose"],
             channel=fields["channel"],
             gateway=fields["gateway"],
         )
         release = resolve_credential(self.caller, query, now=self.now)
-        return Response(release_document(release, fields["view"]), headers={"Cache-Control": "no-store"})
+        return Response(release_document(self.caller, release, fields["view"]), headers={"Cache-Control": "no-store"})
 
 
 class OrderDetail(ApiView):
@@ -52,10 +59,10 @@ class OrderDetail(ApiView):
 
     @extend_schema(request=OrderInput, responses=OrderOutput)
     def put(self, request: Request, provider: str, agent: str = EVERY_AGENT) -> Response:
-        """Set the order; every name must exist here."""
+        """Set the order; names without a profile here are left out and listed in ``warnings``."""
         names = self.fields(OrderInput)["profiles"]
-        keys = set_order(self.caller, provider=provider.lower(), agent=agent, profile_keys=names, now=self.now)
-        return Response(_document(provider, agent, list(keys)))
+        kept, gone = set_order(self.caller, provider=provider.lower(), agent=agent, profile_keys=names, now=self.now)
+        return Response({**_document(provider, agent, list(kept)), "warnings": dangling_warnings(gone)})
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: Request, provider: str, agent: str = EVERY_AGENT) -> Response:
@@ -64,7 +71,38 @@ class OrderDetail(ApiView):
         return Response(status=204)
 
 
-def release_document(release: Release, view: str) -> dict[str, object]:
+class SessionPinDetail(ApiView):
+    """The profile a session is tied to."""
+
+    required_scopes = {"GET": "profiles:read", "PUT": "credentials:resolve", "DELETE": "credentials:resolve"}
+
+    @extend_schema(responses=PinOutput)
+    def get(self, request: Request, session: str) -> Response:
+        """Show the pin."""
+        return Response(PinOutput(get_pin(self.caller, session=session)).data)
+
+    @extend_schema(request=PinInput, responses=PinOutput)
+    def put(self, request: Request, session: str) -> Response:
+        """Pin the session; a person's pin is never switched."""
+        fields = self.fields(PinInput)
+        pin = set_pin(
+            self.caller,
+            session=session,
+            profile=fields["profile"],
+            source=PinSource(fields["source"]),
+            agent=fields["agent"],
+            now=self.now,
+        )
+        return Response(PinOutput(pin).data)
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, session: str) -> Response:
+        """Clear the pin."""
+        clear_pin(self.caller, session=session, now=self.now)
+        return Response(status=204)
+
+
+def release_document(caller: Caller, release: Release, view: str) -> dict[str, object]:
     """Return the answer's body; the compact view traces only what was chosen."""
     trace = trace_document(release.resolution)
     moment = expires_at_of(release.credential)
@@ -73,7 +111,11 @@ def release_document(release: Release, view: str) -> dict[str, object]:
         "profile_id": release.profile.id,
         "profile": release.profile.key,
         "version": release.credential.version,
+        "provider": release.profile.provider,
         "kind": release.credential.kind,
+        "env_name": env_name_for(release.profile.provider, Kind(release.credential.kind)),
+        "tenant": caller.tenant,
+        "environment": caller.environment,
         "value": release.value.reveal(),
         "expires_at": moment.isoformat() if moment else None,
         "lease_expires_at": release.lease.expires_at.isoformat(),
@@ -83,4 +125,4 @@ def release_document(release: Release, view: str) -> dict[str, object]:
 
 
 def _document(provider: str, agent: str, order: list[str] | None) -> dict[str, object]:
-    return {"provider": provider.lower(), "agent": agent or None, "order": order}
+    return {"provider": provider.lower(), "agent": agent or None, "order": order, "warnings": []}

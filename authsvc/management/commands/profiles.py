@@ -1,0 +1,129 @@
+"""``profiles import`` and ``profiles export``: moving in and out with the files of gateways.
+
+Secrets are read from a file or standard input and written only to a path that was named, 0600; none is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.management import CommandError
+
+from authsvc.management.house_command import Exit, HouseCommand, add_place, caller_of
+from authsvc.management.private_files import write_private
+from profiles.interchange.render import RefreshTokens, SecretsMode
+from profiles.models import DEFAULT_AGENT
+from profiles.services.exporting import EXPORT_FORMATS, Export, ExportQuery, export_store
+from profiles.services.importing import FORMATS, ImportResult, StoreNotImportable, import_store, read_store
+from profiles.services.importing import findings_document as shown
+
+STATE_FILE = "auth-state.json"
+IGNORE_HINT = "Never commit this file: name it in .gitignore, and delete it when the gateway has read it."
+
+
+class Command(HouseCommand):
+    """Files of gateways, in and out."""
+
+    help = "Import and export the credential files of gateways."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        taking = verbs.add_parser("import", help="take over a gateway's file: all of it or nothing")
+        add_place(taking, required=False)
+        taking.add_argument("--format", required=True, choices=FORMATS)
+        taking.add_argument("--file", default="-", help="the file; - is standard input")
+        taking.add_argument("--state", default="", help="auth-state.json, where routing state is kept apart")
+        taking.add_argument("--agent", default=DEFAULT_AGENT)
+        taking.add_argument("--dry-run", action="store_true", help="only show what would be done")
+        taking.add_argument("--json", action="store_true")
+        giving = verbs.add_parser("export", help="write a gateway's file")
+        add_place(giving, required=False)
+        giving.add_argument("--format", default="openclaw", choices=EXPORT_FORMATS)
+        giving.add_argument("--secrets", default=SecretsMode.NONE.value, choices=[mode.value for mode in SecretsMode])
+        giving.add_argument("--with-refresh-tokens", action="store_true", help="whoever holds one can use it up")
+        giving.add_argument("--output", required=True, help="the file to write, 0600")
+        giving.add_argument("--agent", default=DEFAULT_AGENT)
+        giving.add_argument("--json", action="store_true")
+
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
+        """Run one verb."""
+        return self._import(options, now) if options["verb"] == "import" else self._export(options, now)
+
+    def _import(self, options: dict[str, Any], now: datetime) -> Exit:
+        caller = caller_of(options)
+        state = _read(options["state"]) if options["state"] else None
+        store = read_store(options["format"], _read(options["file"]), state)
+        try:
+            result = import_store(
+                caller,
+                store,
+                format_name=options["format"],
+                agent=options["agent"],
+                dry_run=options["dry_run"],
+                now=now,
+            )
+        except StoreNotImportable as refused:
+            self.print_lines(
+                [f"{each['severity']}: {each['profile']}: {each['detail']}" for each in _findings(refused)]
+            )
+            raise
+        if options["json"]:
+            self.print_json(import_document(result))
+        else:
+            self.print_lines([f"{entry['profile']}: {entry['outcome']}" for entry in result.entries])
+        return Exit.OK
+
+    def _export(self, options: dict[str, Any], now: datetime) -> Exit:
+        query = ExportQuery(
+            format=options["format"],
+            secrets=SecretsMode(options["secrets"]),
+            refresh_tokens=RefreshTokens.INCLUDE if options["with_refresh_tokens"] else RefreshTokens.OMIT,
+            agent=options["agent"],
+        )
+        export = export_store(caller_of(options), query, now=now)
+        written = _write(Path(options["output"]), export)
+        if options["json"]:
+            self.print_json({"written": [str(path) for path in written], "findings": shown(export.findings)})
+        else:
+            self.print_lines([*(f"Wrote {path}" for path in written), IGNORE_HINT])
+        return Exit.OK
+
+
+def import_document(result: ImportResult) -> dict[str, object]:
+    """Return an import's outcome as JSON; no value of the file is in it."""
+    return {
+        "dry_run": result.dry_run,
+        "entries": list(result.entries),
+        "findings": list(result.findings),
+        "orders": {provider: list(keys) for provider, keys in result.orders.items()},
+    }
+
+
+def _findings(refused: StoreNotImportable) -> list[dict[str, Any]]:
+    found = refused.extra["findings"]
+    return found if isinstance(found, list) else []
+
+
+def _read(name: str) -> str:
+    try:
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{name} cannot be read.", returncode=Exit.USAGE) from error
+
+
+def _write(path: Path, export: Export) -> list[Path]:
+    if export.text is not None:
+        write_private(path, export.text)
+        return [path]
+    write_private(path, json.dumps(export.document, indent=2) + "\n")
+    if export.state is None:
+        return [path]
+    beside = path.with_name(STATE_FILE)
+    write_private(beside, json.dumps(export.state, indent=2) + "\n")
+    return [path, beside]
