@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from authsvc.web.serializers import IdentifierField, NameField, ScopesField, StrictSerializer, TextField
-from devices.models import CAPABILITIES, Device, DeviceType
-from devices.snapshot import digest
+from devices.models import CAPABILITIES, Device, DeviceType, EnrolmentCode
+from devices.proof import PayloadVersion
+from devices.snapshot import difference, digest
 from devices.trust import TrustLevel
 
 
@@ -62,6 +65,25 @@ class DeviceInput(StrictSerializer):
     metadata = MetadataField(required=False)
     requested_scopes = ScopesField(required=False)
     gateway_id = IdentifierField(required=False, allow_null=True)
+    public_key = TextField(max_length=100, required=False, allow_blank=True)
+    role = TextField(max_length=40, required=False, allow_blank=True)
+    operator_scopes = serializers.ListField(child=TextField(max_length=100), max_length=50, required=False)
+    secret = TextField(min_length=8, max_length=256, required=False)
+    replaces = IdentifierField(required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse two proofs at once, and a role without the key it belongs to."""
+        if attrs.get("public_key") and attrs.get("secret"):
+            raise serializers.ValidationError({"secret": ["A device with a key needs no secret."]})
+        if (attrs.get("role") or attrs.get("operator_scopes")) and not attrs.get("public_key"):
+            raise serializers.ValidationError({"role": ["A role belongs to a public key."]})
+        return attrs
+
+
+class FleetDeviceInput(DeviceInput):
+    """A device that joins with an enrolment code; the code is its proof."""
+
+    enrolment_code = TextField(max_length=100)
 
 
 class DeviceChange(StrictSerializer):
@@ -79,7 +101,10 @@ class DeviceOutput(serializers.ModelSerializer[Device]):
     capabilities: Any = serializers.ListField(child=serializers.CharField())
     metadata: Any = serializers.DictField()
     requested_scopes: Any = serializers.ListField(child=serializers.CharField())
+    operator_scopes: Any = serializers.ListField(child=serializers.CharField())
     snapshot = serializers.SerializerMethodField()
+    replaces = serializers.CharField(source="previous_id", read_only=True, allow_null=True)
+    difference = serializers.SerializerMethodField()
 
     class Meta:
         model = Device
@@ -93,9 +118,15 @@ class DeviceOutput(serializers.ModelSerializer[Device]):
             "metadata",
             "gateway_id",
             "requested_scopes",
+            "requested_role",
+            "operator_scopes",
+            "key_fingerprint",
+            "replaces",
+            "difference",
             "status",
             "trust_level",
             "address",
+            "user_agent",
             "snapshot",
             "request_expires_at",
             "decided_by",
@@ -110,11 +141,18 @@ class DeviceOutput(serializers.ModelSerializer[Device]):
         """Return the digest of what an approver sees."""
         return digest(device.snapshot())
 
+    @extend_schema_field(serializers.ListField(child=serializers.DictField()))
+    def get_difference(self, device: Device) -> list[dict[str, Any]]:
+        """Return what differs from the device it replaces; empty for a new one."""
+        if device.previous is None:
+            return []
+        return [asdict(change) for change in difference(device.previous.snapshot(), device.snapshot())]
+
 
 class EnrolledOutput(DeviceOutput):
     """A fresh request: ``secret`` is shown this once, ``user_code`` is for the approver to compare."""
 
-    secret = serializers.CharField(read_only=True)
+    secret = serializers.CharField(read_only=True, allow_null=True)
     user_code = serializers.CharField(read_only=True)
 
     class Meta(DeviceOutput.Meta):
@@ -144,6 +182,72 @@ class TrustInput(StrictSerializer):
     reason = TextField()
 
 
+class PolicyInput(StrictSerializer):
+    """What an environment decides about its devices; what is not named stays."""
+
+    thresholds = serializers.DictField(child=serializers.JSONField(), required=False)
+    ceilings = serializers.DictField(child=serializers.JSONField(), required=False)
+    chosen_secret_level = serializers.IntegerField(min_value=1, max_value=2, required=False)
+    store_ip = serializers.BooleanField(required=False)
+    store_user_agent = serializers.BooleanField(required=False)
+
+
+class PolicyOutput(serializers.Serializer[Any]):
+    """The rules an environment set itself; empty objects are the built-in defaults."""
+
+    thresholds = serializers.DictField()
+    ceilings = serializers.DictField()
+    chosen_secret_level = serializers.IntegerField()
+    store_ip = serializers.BooleanField()
+    store_user_agent = serializers.BooleanField()
+
+
+class EnrolmentCodeInput(StrictSerializer):
+    """Permission for devices to join without anybody watching."""
+
+    name = NameField()
+    maximum_uses = serializers.IntegerField(min_value=1, max_value=10_000, default=1)
+    expires_in = serializers.IntegerField(min_value=60, max_value=7 * 86_400, default=600)
+    address_ranges = serializers.ListField(child=TextField(max_length=50), max_length=50, required=False)
+    scopes = ScopesField(required=False)
+    gateway_id = IdentifierField(required=False, allow_null=True)
+    trust_level = serializers.IntegerField(min_value=1, max_value=2, default=int(TrustLevel.BASIC))
+
+
+class EnrolmentCodeOutput(serializers.ModelSerializer[EnrolmentCode]):
+    """An enrolment code; never its text."""
+
+    address_ranges: Any = serializers.ListField(child=serializers.CharField())
+    scopes: Any = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = EnrolmentCode
+        fields: ClassVar = [
+            "id",
+            "name",
+            "last_four",
+            "maximum_uses",
+            "uses",
+            "address_ranges",
+            "scopes",
+            "gateway_id",
+            "trust_level",
+            "created_by",
+            "created_at",
+            "expires_at",
+            "revoked_at",
+        ]
+
+
+class IssuedEnrolmentCodeOutput(EnrolmentCodeOutput):
+    """A fresh enrolment code; ``code`` is shown this once."""
+
+    code = serializers.CharField(read_only=True)
+
+    class Meta(EnrolmentCodeOutput.Meta):
+        fields: ClassVar = [*EnrolmentCodeOutput.Meta.fields, "code"]
+
+
 class RotationInput(StrictSerializer):
     """How long the old secret still works, in seconds."""
 
@@ -154,6 +258,29 @@ class SecretInput(StrictSerializer):
     """The device's secret."""
 
     secret = TextField(max_length=256)
+
+
+class ChallengeOutput(serializers.Serializer[Any]):
+    """What the device signs within the next two minutes, once."""
+
+    nonce = serializers.CharField()
+    expires_in = serializers.IntegerField()
+
+
+class SignatureInput(StrictSerializer):
+    """A signed challenge, in the words of openclaw's payloads v2 and v3; ``signed_at`` is milliseconds."""
+
+    version = serializers.ChoiceField(choices=[version.value for version in PayloadVersion])
+    nonce = TextField(max_length=300)
+    signature = TextField(max_length=100)
+    signed_at = serializers.IntegerField(min_value=0, max_value=2**53)
+    client_id = TextField(max_length=100, required=False, allow_blank=True, default="")
+    client_mode = TextField(max_length=100, required=False, allow_blank=True, default="")
+    role = TextField(max_length=40, required=False, allow_blank=True, default="")
+    scopes = serializers.ListField(child=TextField(max_length=100), max_length=50, default=list)
+    token = TextField(max_length=1000, required=False, allow_null=True, allow_blank=True, default=None)
+    platform = TextField(max_length=100, required=False, allow_blank=True, default="")
+    device_family = TextField(max_length=100, required=False, allow_blank=True, default="")
 
 
 class AuthenticatedOutput(serializers.Serializer[Any]):

@@ -1,19 +1,35 @@
-"""A device proves itself with its secret; a wrong secret and an unknown device look and cost the same."""
+"""A device proves itself with its secret; a wrong secret and an unknown device look and cost the same.
+
+Bad proofs are counted: for the device, whose trust they may cost, and for the network they came from, which is made
+to wait. The device itself is never locked out from elsewhere.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from django.contrib.auth.hashers import check_password, make_password
+from django.db import transaction
 
 from authsvc.audit.record import record
-from authsvc.tenants.models import Environment
-from authsvc.tokens.api_keys import verify_opaque
+from authsvc.tenants.models import Environment, PrincipalState, TenantState
+from authsvc.tokens.api_keys import pepper, verify_opaque
 from authsvc.tokens.claims import TokenRefused
-from authsvc.tokens.models import ApiKey, ApiKeyKind
+from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller, CallerKind
-from authsvc.web.problems import Forbidden, Unauthenticated
-from devices.models import Device
-from devices.services.trust import DeviceTrust, device_trust
+from authsvc.web.problems import Forbidden, TooManyRequests, Unauthenticated
+from devices.models import Device, FailedProof
+from devices.services.enrol import OUR_SECRETS
+from devices.services.policy import discreet, policy_of
+from devices.services.standing import change_standing
+from devices.services.trust import PROOF_KINDS, DeviceTrust, device_trust
+from devices.trust_changes import Happening, TrustEvent
+
+GUESSES = 10
+GUESS_WINDOW = timedelta(minutes=10)
 
 
 class DeviceNotActive(Forbidden):
@@ -21,6 +37,13 @@ class DeviceNotActive(Forbidden):
 
     slug, title = "device_not_active", "Device is not active"
     default_detail = "The device is not active; an administrator has to approve or resume it."
+
+
+class TooManyGuesses(TooManyRequests):
+    """Too many bad proofs for one device id from one network; the same for ids that do not exist."""
+
+    slug, title = "too_many_guesses", "Too many wrong proofs"
+    default_detail = "Too many wrong proofs for this device from this address; wait."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +55,17 @@ class ProvenDevice:
     trust: DeviceTrust
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to prove to be a device: from where, and inside which environment when a bearer came along."""
+
+    device_id: str
+    within: Caller | None
+    address: str
+    request_id: str
+    now: datetime
+
+
 def authenticate_device(
     device_id: str, secret: str, *, within: Caller | None, address: str, request_id: str, now: datetime
 ) -> ProvenDevice:
@@ -39,32 +73,70 @@ def authenticate_device(
 
     ``within`` is the caller when the request also carried a bearer: a device of another environment is unknown to it.
     """
-    key = _verified_key(device_id, secret, within, address, now)
-    device = Device.objects.for_tenant(key.tenant_id).select_related("principal", "gateway").get(id=device_id)
-    caller = _device_caller(device, key.environment, key.id, address, request_id)
-    trust = device_trust(device, proof="device_secret", now=now)
+    attempt = Attempt(device_id, within, address, request_id, now)
+    require_patience(attempt)
+    device = find_claimed(attempt)
+    proof = _proof_of(device, secret, attempt)
+    if device is None or not proof:
+        refuse_proof(attempt, device, "secret")
+        raise Unauthenticated
+    return accept_proof(attempt, device, proof)
+
+
+def accept_proof(attempt: Attempt, device: Device, proof: str) -> ProvenDevice:
+    """Count the proof and return the device as it now stands; raises ``DeviceNotActive`` unless it is in service."""
+    caller = device_caller(device, proof, attempt)
+    seen = (TrustEvent(Happening.TIME_PASSED), TrustEvent(Happening.PROOF_SUCCEEDED, proof=PROOF_KINDS[proof]))
+    with transaction.atomic():
+        proven = change_standing(caller, device, *seen, now=attempt.now)
+        trust = device_trust(proven, proof=proof, now=attempt.now)
+        level = trust.level if trust is not None else 0
+        detail: dict[str, object] = {"proof": proof, "trust_level": level}
+        if trust is not None:
+            record(caller, "device.authenticated", subject_id=device.id, detail=detail, now=attempt.now)
     if trust is None:
-        detail = {"proof": "device_secret", "reason": f"device is {device.status}"}
-        record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=now)
-        raise DeviceNotActive
-    Device.objects.for_tenant(key.tenant_id).filter(id=device.id).update(last_seen_at=now)
-    return ProvenDevice(device, caller, trust)
+        detail = {"proof": proof, "reason": f"device is {proven.status}"}
+        record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
+        raise DeviceNotActive(extra={"device_status": proven.status})
+    return ProvenDevice(proven, caller, trust)
 
 
-def _verified_key(device_id: str, secret: str, within: Caller | None, address: str, now: datetime) -> ApiKey:
-    try:
-        key = verify_opaque(secret, address=address, now=now)
-    except TokenRefused as refusal:
-        raise Unauthenticated from refusal
-    if key.kind != ApiKeyKind.DEVICE_SECRET or key.principal_id != device_id:
-        raise Unauthenticated
-    if within is not None and within.environment_id != key.environment_id:
-        raise Unauthenticated
-    return key
+def refuse_proof(attempt: Attempt, device: Device | None, proof: str) -> None:
+    """Count a bad proof in one transaction, whether or not the device exists."""
+    with transaction.atomic():
+        FailedProof(source=_source(attempt), failed_at=attempt.now).save(force_insert=True)
+        if device is None:
+            return
+        caller = device_caller(device, proof, attempt)
+        change_standing(caller, device, TrustEvent(Happening.PROOF_FAILED), now=attempt.now)
+        detail = {"proof": proof, "reason": "wrong proof"}
+        record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
 
 
-def _device_caller(device: Device, environment: Environment, key_id: str, address: str, request_id: str) -> Caller:
-    return Caller(
+def require_patience(attempt: Attempt) -> None:
+    """Raise ``TooManyGuesses`` for a network that guessed too often at this device id lately."""
+    since = attempt.now - GUESS_WINDOW
+    if FailedProof.objects.filter(source=_source(attempt), failed_at__gt=since).count() >= GUESSES:
+        raise TooManyGuesses(headers={"Retry-After": str(int(GUESS_WINDOW.total_seconds()))})
+
+
+def find_claimed(attempt: Attempt) -> Device | None:
+    """Return the device somebody claims to be, of whichever tenant unless a bearer says where; dead ones are nobody."""
+    devices = Device.unscoped.select_related("principal", "gateway", "environment__tenant").filter(
+        id=attempt.device_id,
+        principal__state=PrincipalState.ACTIVE,
+        environment__tenant__state=TenantState.ACTIVE,
+    )
+    if attempt.within is not None:
+        devices = devices.filter(environment_id=attempt.within.environment_id)
+    found = devices.first()
+    return found if isinstance(found, Device) else None
+
+
+def device_caller(device: Device, proof: str, attempt: Attempt) -> Caller:
+    """Return the device as the caller it is, without its address where the environment keeps none."""
+    environment: Environment = device.environment
+    caller = Caller(
         tenant_id=device.tenant_id,
         tenant=environment.tenant.slug,
         environment_id=environment.id,
@@ -72,9 +144,37 @@ def _device_caller(device: Device, environment: Environment, key_id: str, addres
         principal_id=device.id,
         kind=CallerKind.DEVICE,
         scopes=frozenset(),
-        proof="device_secret",
-        token_id=key_id,
+        proof=proof,
         device_id=device.id,
-        request_id=request_id,
-        address=address,
+        request_id=attempt.request_id,
+        address=attempt.address,
     )
+    return discreet(caller, policy_of(device))
+
+
+def _proof_of(device: Device | None, secret: str, attempt: Attempt) -> str:
+    """Return which proof the secret is, or nothing; a secret of one kind costs the same for every device."""
+    if secret.startswith(OUR_SECRETS):
+        return "device_secret" if _is_server_secret(device, secret, attempt) else ""
+    return "chosen_secret" if _is_chosen_secret(device, secret, attempt.now) else ""
+
+
+def _is_server_secret(device: Device | None, secret: str, attempt: Attempt) -> bool:
+    try:
+        key = verify_opaque(secret, address=attempt.address, now=attempt.now)
+    except TokenRefused:
+        return False
+    return device is not None and key.kind == ApiKeyKind.DEVICE_SECRET and key.principal_id == device.id
+
+
+def _is_chosen_secret(device: Device | None, secret: str, now: datetime) -> bool:
+    if device is None or not device.chosen_secret_hash:
+        make_password(secret)  # the slow hash, so that nobody learns which devices have such a secret
+        return False
+    ended = device.chosen_secret_ends_at is not None and now >= device.chosen_secret_ends_at
+    return check_password(secret, device.chosen_secret_hash) and not ended
+
+
+def _source(attempt: Attempt) -> str:
+    text = f"failed proof|{attempt.device_id}|{attempt.address}"
+    return hmac.new(pepper(), text.encode(), hashlib.sha256).hexdigest()

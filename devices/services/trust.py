@@ -9,12 +9,16 @@ from datetime import datetime
 from authsvc.tenants.models import Principal
 from authsvc.web.caller import Caller
 from devices.models import Device
+from devices.services.policy import policy_of
 from devices.states import State
 from devices.trust import Ceiling, ProofKind, TrustLevel, ceiling, effective_trust
 
 PROOF_KINDS = {
     "access_token": ProofKind.SERVER_SECRET,  # the token's own claim says how it was earned and caps it below
     "device_secret": ProofKind.SERVER_SECRET,
+    "device_code": ProofKind.SERVER_SECRET,
+    "chosen_secret": ProofKind.CHOSEN_SECRET,
+    "signature": ProofKind.SIGNATURE,
     "api_key": ProofKind.API_KEY,
 }
 
@@ -39,13 +43,15 @@ class DeviceTrust:
 
 def trust_of(principal: Principal, *, proof: str, now: datetime) -> DeviceTrust | None:
     """Return a device's trust with this kind of proof; ``None`` unless it is active and unexpired."""
-    device = Device.objects.for_tenant(principal.tenant_id).filter(id=principal.id).first()
+    devices = Device.objects.for_tenant(principal.tenant_id).select_related("environment__device_policy")
+    device = devices.filter(id=principal.id).first()
     return None if device is None else device_trust(device, proof=proof, now=now)
 
 
 def find_device_trust(caller: Caller, device_id: str, *, now: datetime) -> DeviceTrust | None:
     """Return the trust of an active device of the caller's environment, without any proof of its own."""
-    device = Device.objects.for_environment(caller).filter(id=device_id).first()
+    devices = Device.objects.for_environment(caller).select_related("environment__device_policy")
+    device = devices.filter(id=device_id).first()
     return None if device is None else device_trust(device, proof="access_token", now=now)
 
 
@@ -53,7 +59,8 @@ def device_trust(device: Device, *, proof: str, now: datetime) -> DeviceTrust | 
     """Return the effective trust of a device; ``None`` when its status or its end date refuses it altogether."""
     if device.status != State.ACTIVE or (device.expires_at is not None and now >= device.expires_at):
         return None
-    level = effective_trust(
-        State(device.status), TrustLevel(device.trust_level), PROOF_KINDS.get(proof, ProofKind.NONE)
-    )
-    return DeviceTrust(int(level), ceiling(level))
+    policy = policy_of(device)
+    proof_kind = PROOF_KINDS.get(proof, ProofKind.NONE)
+    stored = TrustLevel(device.trust_level)
+    level = effective_trust(State(device.status), stored, proof_kind, policy.chosen_secret_limit)
+    return DeviceTrust(int(level), ceiling(level, policy.ceilings))

@@ -1,0 +1,116 @@
+"""Where a device stands, stored: every change goes through ``trust_changes.apply`` under the row's lock, and each
+change of status or level writes its audit event in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from authsvc.audit.record import record
+from authsvc.web.caller import Caller
+from authsvc.web.problems import NotFound
+from devices.models import Device
+from devices.services.policy import policy_of
+from devices.states import State
+from devices.trust import ProofKind, TrustLevel
+from devices.trust_changes import DeviceState, Happening, TrustChange, TrustEvent, apply
+
+STATUS_EVENTS: Mapping[State, str] = {
+    State.ACTIVE: "device.approved",
+    State.REJECTED: "device.rejected",
+    State.SUSPENDED: "device.suspended",
+    State.REVOKED: "device.revoked",
+}
+STORED = (
+    "status",
+    "trust_level",
+    "active_since",
+    "secret_changed_at",
+    "vouched_at",
+    "last_seen_at",
+    "last_proof_day",
+    "successful_proofs",
+    "distinct_days",
+    "failed_proofs_at",
+    "strongest_proof",
+    "is_confirmed",
+)
+
+
+def change_standing(
+    caller: Caller, device: Device, *events: TrustEvent, now: datetime, detail: Mapping[str, object] | None = None
+) -> Device:
+    """Apply the events in order and return the device as stored; ``detail`` joins the event of a change of status.
+
+    Of two at once the second waits for the row and meets what the first left behind.
+    """
+    with transaction.atomic():
+        locked = lock_device(caller, device.id)
+        state = state_of(locked)
+        changes: list[TrustChange] = []
+        thresholds = policy_of(locked).thresholds
+        for event in events:
+            state, more = apply(event, state, now, thresholds)
+            changes += more
+        _store(locked, state)
+        _record(caller, locked.id, changes, detail or {}, now)
+    return locked
+
+
+def lock_device(caller: Caller, device_id: str) -> Device:
+    """Return the device with its row locked; raises ``NotFound``."""
+    rows = Device.objects.for_environment(caller).select_for_update(of=("self",))
+    device = rows.select_related("principal", "gateway", "environment__device_policy").filter(id=device_id).first()
+    if device is None:
+        raise NotFound
+    return device
+
+
+def state_of(device: Device) -> DeviceState:
+    """Return the stored standing as the value the rules work on."""
+    return DeviceState(
+        status=State(device.status),
+        level=TrustLevel(device.trust_level),
+        active_since=device.active_since,
+        secret_changed_at=device.secret_changed_at,
+        vouched_at=device.vouched_at,
+        last_seen_at=device.last_seen_at,
+        last_proof_day=device.last_proof_day,
+        successful_proofs=device.successful_proofs,
+        distinct_days=device.distinct_days,
+        failed_proofs_at=tuple(datetime.fromisoformat(text) for text in device.failed_proofs_at),
+        strongest_proof=ProofKind(device.strongest_proof),
+        is_confirmed=device.is_confirmed,
+    )
+
+
+def _store(device: Device, state: DeviceState) -> None:
+    device.status, device.trust_level = state.status.value, state.level.value
+    device.active_since, device.secret_changed_at = state.active_since, state.secret_changed_at
+    device.vouched_at, device.last_seen_at = state.vouched_at, state.last_seen_at
+    device.last_proof_day = state.last_proof_day
+    device.successful_proofs, device.distinct_days = state.successful_proofs, state.distinct_days
+    device.failed_proofs_at = [moment.isoformat() for moment in state.failed_proofs_at]
+    device.strongest_proof, device.is_confirmed = state.strongest_proof.value, state.is_confirmed
+    device.save(update_fields=STORED)
+
+
+def _record(
+    caller: Caller, device_id: str, changes: Iterable[TrustChange], detail: Mapping[str, object], now: datetime
+) -> None:
+    for change in changes:
+        levels = {"old_level": change.level_before.value, "new_level": change.level_after.value}
+        reason = {"reason": change.reason or change.cause.value}
+        moved = change.status_before is not change.status_after
+        event_type = _status_event(change) if moved else "device.trust_changed"
+        more = detail if moved else {}
+        record(caller, event_type, subject_id=device_id, detail={**levels, **reason, **more}, now=now)
+
+
+def _status_event(change: TrustChange) -> str:
+    if change.cause is Happening.RESUMED:
+        return "device.resumed"
+    return STATUS_EVENTS[change.status_after]
