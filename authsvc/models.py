@@ -4,6 +4,7 @@ from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
 from authsvc.tokens.models import ApiKey, IssuedToken, RefreshFamily, RefreshToken, SigningKey
 from authsvc.vault.models import DataKey
+from authsvc.web.limit_models import LimitBucket
 
 __all__ = [
     "ApiKey",
@@ -13,6 +14,7 @@ __all__ = [
     "DataKey",
     "Environment",
     "IssuedToken",
+    "LimitBucket",
     "Membership",
     "Operator",
     "Principal",

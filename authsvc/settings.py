@@ -35,6 +35,7 @@ AUTHSVC_CREDENTIAL_WRITE_CIDRS = env.list("AUTHSVC_CREDENTIAL_WRITE_CIDRS", defa
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", "100/min")
 SENSITIVE_RATE_LIMIT = env.str("SENSITIVE_RATE_LIMIT", "20/min")
 AUTHSVC_DEMO_LIMITS = env.str("AUTHSVC_DEMO_LIMITS", "on")
+AUTHSVC_PROCESSES = env.int("AUTHSVC_PROCESSES", 0)  # set by deploy/gunicorn.conf.py; 0 is unknown, so maybe several
 LOG_LEVEL = env.str("AUTHSVC_LOG_LEVEL", "INFO").upper()
 REDIS_URL = env.str("REDIS_URL", "")
 
@@ -68,6 +69,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "authsvc.gate.errors.ProblemMiddleware",
+    "authsvc.web.limit_middleware.LimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -156,11 +158,22 @@ CORS_ALLOWED_ORIGINS = env.list(
 if CORS_ALLOWED_ORIGINS == ["*"]:
     CORS_ALLOWED_ORIGINS, CORS_ALLOW_ALL_ORIGINS = [], True
 CORS_ALLOW_CREDENTIALS = False
-CORS_URLS_REGEX = r"^/(api|t|\.well-known)/"
+# Never forward-auth: a preflight answered here would open the guarded server to every OPTIONS request.
+CORS_URLS_REGEX = r"^/(?!t/.*/forward-auth)(api|t|\.well-known)/"
+CORS_EXPOSE_HEADERS = [
+    "X-Request-Id",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "RateLimit",
+    "RateLimit-Policy",
+]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["authsvc.gate.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rbac.permissions.RequiresScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["authsvc.web.limit_middleware.CallerThrottle"],
     "DEFAULT_PARSER_CLASSES": ["authsvc.web.parsing.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "authsvc.web.pagination.CursorPages",

@@ -9,6 +9,7 @@ wsgi_app = "authsvc.wsgi:application"
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
 worker_class = "gthread"
 workers = int(os.environ.get("GUNICORN_WORKERS", "2"))
+os.environ["AUTHSVC_PROCESSES"] = str(workers)  # one alone keeps its rate limits in memory
 threads = int(os.environ.get("GUNICORN_THREADS", "4"))
 umask = 0o077
 graceful_timeout = 30

@@ -22,3 +22,4 @@ from authsvc.settings import *  # noqa: E402, F403
 STATE_DIRECTORY = STATE
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]
+AUTHSVC_DEMO_LIMITS = "off"  # tests of the limits switch them on

@@ -4,6 +4,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from authsvc.gate import refresh_grant  # noqa: F401 - registers its grant type
+from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
@@ -21,6 +22,8 @@ oauth = [
     path(f"{ISSUER}/oauth/revoke", csrf_exempt(require_post(revocation_endpoint))),
     path(f"{ISSUER}/.well-known/jwks.json", require_read(jwks_endpoint)),
     path(f"{ISSUER}/jwks.pem", require_read(pem_endpoint)),
+    path(f"{ISSUER}/gateways/<name:gateway>/forward-auth", csrf_exempt(forward_auth_endpoint)),
+    path(f"{ISSUER}/gateways/<name:gateway>/forward-auth<anything:suffix>", csrf_exempt(forward_auth_endpoint)),
     path(f".well-known/oauth-authorization-server/{ISSUER}", require_read(metadata_endpoint)),
     path(f".well-known/openid-configuration/{ISSUER}", require_read(metadata_endpoint)),
     path(f"{ISSUER}/.well-known/oauth-authorization-server", require_read(metadata_endpoint)),

@@ -1,7 +1,8 @@
 """Numbered start-up checks. In production every one is an error that stops the start; each says what to do.
 
 ``authsvc.E001`` secret key · ``E002`` key-encryption keys · ``E003`` base URL · ``E004`` DEBUG · ``E005`` CORS ``*`` ·
-``E006`` environment name · ``E007`` database · ``E008`` address ranges.
+``E006`` environment name · ``E007`` database · ``E008`` address ranges · ``E009`` rate limits (in development too) ·
+``E010`` limits lifted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
 
+from authsvc.web.limits import SETTING_BOUNDS, rate_fault
+
 MINIMUM_SECRET_CHARACTERS = 32
 MINIMUM_DISTINCT = 12
 SAMPLE_WORDS = re.compile(
@@ -35,7 +38,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None = None, **_options: A
     if settings.AUTHSVC_ENV not in {"development", "production"}:
         return [_error("E006", "AUTHSVC_ENV must be development or production.", "Set AUTHSVC_ENV=production.")]
     if not settings.PRODUCTION:
-        return []
+        return list(_rates())
     return [message for check in CHECKS for message in check()]
 
 
@@ -128,6 +131,18 @@ def _ranges() -> Iterable[CheckMessage]:
                 yield _error("E008", f"{name} holds {text[:60]!r}, which is no address range.", "Use 10.0.0.0/8.")
 
 
+def _rates() -> Iterable[CheckMessage]:
+    for name in SETTING_BOUNDS:
+        fault = rate_fault(name, getattr(settings, name))
+        if fault:
+            yield _error("E009", fault, "Remove the setting for the default, or say how many requests a minute.")
+
+
+def _demo_limits() -> Iterable[CheckMessage]:
+    if settings.AUTHSVC_DEMO_LIMITS == "off":
+        yield _error("E010", "AUTHSVC_DEMO_LIMITS is off.", "Remove it; limits are never lifted in production.")
+
+
 def _is_network(text: str) -> bool:
     try:
         ipaddress.ip_network(text.strip(), strict=False)
@@ -148,4 +163,6 @@ CHECKS: tuple[Callable[[], Iterable[CheckMessage]], ...] = (
     _cors,
     _database,
     _ranges,
+    _rates,
+    _demo_limits,
 )

@@ -48,9 +48,9 @@ class SigningKeyBackend(TokenBackend):
         self.kid = kid
         self.public_jwk = public_jwk
 
-    def encode(self, payload: dict[str, Any]) -> str:
-        """Return the signed compact token with exactly our header."""
-        headers = {"kid": self.kid, "typ": TYPE}
+    def encode(self, payload: dict[str, Any], typ: str = TYPE) -> str:
+        """Return the signed compact token with exactly our header; any other type is no access token."""
+        headers = {"kid": self.kid, "typ": typ}
         return jwt.encode(payload, self.prepared_signing_key, algorithm=self.algorithm, headers=headers)
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - simplejwt's signature

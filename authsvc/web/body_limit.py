@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from authsvc.web.limits import FORWARD_AUTH_PATHS
 from authsvc.web.parsing import MAXIMUM_BYTES
 from authsvc.web.problems import PayloadTooLarge
 
@@ -25,6 +26,8 @@ class BodyLimit:
         self.application = application
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if FORWARD_AUTH_PATHS.fullmatch(str(environ.get("PATH_INFO", ""))):
+            return self.application(environ, start_response)  # never reads a body, however long
         length = str(environ.get("CONTENT_LENGTH") or "")
         if length.isascii() and length.isdigit():
             if int(length.lstrip("0")[:20] or "0") > MAXIMUM_BYTES:

@@ -25,5 +25,12 @@ class NameConverter(IdConverter):
     regex = r"[a-zA-Z0-9_:.@-]{1,128}"
 
 
+class AnythingConverter(IdConverter):
+    """``<anything:…>``: a slash and whatever follows it, newlines included; for forward-auth alone."""
+
+    regex = r"/(?:.|\n)*"
+
+
+register_converter(AnythingConverter, "anything")
 register_converter(IdConverter, "id")
 register_converter(NameConverter, "name")
