@@ -12,15 +12,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from authsvc.tenants.admin_base import (
-    Attention,
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    TenantFilter,
-    calls_for_attention,
-    in_sight,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Operator
 from authsvc.web.caller import Caller
 from devices.models import Device

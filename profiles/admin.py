@@ -13,15 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from authsvc.tenants.admin_base import (
-    Attention,
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    TenantFilter,
-    calls_for_attention,
-    in_sight,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText

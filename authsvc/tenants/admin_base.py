@@ -21,12 +21,12 @@ from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from authsvc.tenants.models import Environment, Operator, Tenant
-from authsvc.tenants.services import operator_caller, visible_tenant_ids
+from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
+from authsvc.tenants.admin_site import caller_in, holds, operator_of, require, visible_tenants
+from authsvc.tenants.models import Environment
+from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
-from authsvc.web.client_address import client_address
-from authsvc.web.problems import Forbidden, NotFound, Problem
-from authsvc.web.request_id import request_id_of
+from authsvc.web.problems import NotFound, Problem
 
 if TYPE_CHECKING:  # Django's classes take type arguments only in their stubs
     ModelAdmin = admin.ModelAdmin[Any]
@@ -60,61 +60,6 @@ class ServiceAction:
     applies: Callable[[Any], bool] = lambda _row: True
 
 
-@dataclass(frozen=True, slots=True)
-class Attention:
-    """Something that may wait for a person: how much, what it is, where, and what to say when there is none."""
-
-    count: int
-    label: str
-    url: str
-    when_empty: str
-
-
-class ChoosesRow(forms.Form):
-    """A form whose choice of a row says in which environment it acts."""
-
-    def fill(self, environments: list[Environment]) -> None:
-        """Fill the choices from these environments."""
-        raise NotImplementedError
-
-    def place_id(self) -> str:
-        """Return the id of the environment of the chosen row."""
-        raise NotImplementedError
-
-
-def offer(form: forms.Form, field: str, choices: Any) -> None:
-    """Set the choices of a field that is filled when the form is shown."""
-    cast(forms.ChoiceField, form.fields[field]).choices = choices
-
-
-class HouseAdminSite(admin.AdminSite):
-    """The admin site: open to active operators who see at least one tenant."""
-
-    site_header = "authsvc"
-    site_title = "authsvc"
-    index_title = "What needs you"
-    site_url = "/api/docs/"
-    index_template = "admin/house_index.html"
-
-    def __init__(self, name: str = "admin") -> None:
-        super().__init__(name)
-        self.attention: list[Callable[[Operator], Attention]] = []
-
-    def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        """Show first what waits for a person, then every page."""
-        waiting = [count(operator_of(request)) for count in self.attention]
-        return super().index(request, {**(extra_context or {}), "attention": waiting})
-
-    def has_permission(self, request: HttpRequest) -> bool:
-        """True for platform operators, and for operators with a membership."""
-        user = request.user
-        return isinstance(user, Operator) and user.is_active and (user.is_superuser or user.memberships.exists())
-
-    def get_urls(self) -> list[Any]:
-        """Return the site's routes without the redirect that would tell foreign rows from missing ones."""
-        return [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
-
-
 class TenantFilter(admin.SimpleListFilter):
     """Filters a list by one of the tenants the operator sees."""
 
@@ -143,6 +88,11 @@ class HouseAdmin(ModelAdmin):
     show_full_result_count = False
     view_on_site = False
     actions = None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """True for the page's own filters alone: any other lookup could ask a hash letter by letter."""
+        filters = {getattr(item, "parameter_name", item) for item in self.list_filter}
+        return lookup.removesuffix("__exact") in filters
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """True for every operator: what they see is decided row by row."""
@@ -203,7 +153,7 @@ class HouseAdmin(ModelAdmin):
         """Show and run the add form."""
         if self.service_add_form is None or not self.has_add_permission(request):
             raise Http404
-        form = self.service_add_form(request.POST or None, initial=request.GET.dict())
+        form = self.service_add_form(request.POST if request.method == "POST" else None, initial=request.GET.dict())
         self.prepare_add(request, form)
         if request.method == "POST" and form.is_valid():
             done = self._run(request, form, lambda now: self._added(request, form, now))
@@ -241,7 +191,9 @@ class HouseAdmin(ModelAdmin):
         caller = caller_in(request, self.environment_of(row))
         if not holds(caller, action.scope):
             raise Http404
-        form = action.form(request.POST or None, initial=dict(self.initial_for(action, row)))
+        form = action.form(
+            request.POST if request.method == "POST" else None, initial=dict(self.initial_for(action, row))
+        )
         if request.method == "POST" and form.is_valid():
             done = self._run(request, form, lambda now: action.perform(caller, row, form.cleaned_data, now))
             if done is not None:
@@ -258,6 +210,10 @@ class HouseAdmin(ModelAdmin):
             extra["service_actions"] = self._buttons(request, row)
             extra["environment"] = getattr(row, "environment", None)
         return super().change_view(request, object_id, form_url, extra)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
+        """Answer a missing row, and a foreign one, with the same plain 404."""
+        raise Http404
 
     def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         if not self.service_actions:
@@ -319,76 +275,3 @@ class HouseAdmin(ModelAdmin):
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return facts about the row to show beside an action's form."""
         return {}
-
-
-def operator_of(request: HttpRequest) -> Operator:
-    """Return the signed-in operator."""
-    if not isinstance(request.user, Operator):
-        raise Http404
-    return request.user
-
-
-def caller_in(request: HttpRequest, environment: Environment) -> Caller:
-    """Return the operator as a Caller in one environment; raises ``NotFound`` without a membership there."""
-    return operator_caller(
-        operator_of(request),
-        environment,
-        request_id=request_id_of(request),
-        address=client_address(request),
-    )
-
-
-def holds(caller: Caller, scope: str) -> bool:
-    """True when an operator's role includes the scope; roles name scopes plainly, without ids."""
-    return bool(caller.scopes & {scope, "authsvc:admin"})
-
-
-def require(caller: Caller, scope: str) -> None:
-    """Raise ``Forbidden`` unless the operator's role includes the scope."""
-    if not holds(caller, scope):
-        raise Forbidden(f"Your role here does not include {scope}.")
-
-
-def calls_for_attention(count: Callable[[Operator], Attention]) -> Callable[[Operator], Attention]:
-    """Register a figure for the first page; each room registers its own."""
-    cast(Any, admin.site).attention.append(count)
-    return count
-
-
-def in_sight(rows: Any, operator: Operator) -> Any:
-    """Return the rows of the tenants an operator sees."""
-    tenant_ids = visible_tenant_ids(operator)
-    return rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
-
-
-def visible_tenants(operator: Operator) -> QuerySet[Tenant]:
-    """Return the tenants an operator sees."""
-    tenant_ids = visible_tenant_ids(operator)
-    return Tenant.objects.all() if tenant_ids is None else Tenant.objects.filter(id__in=tenant_ids)
-
-
-def add_environment_field(form: forms.Form, choices: Mapping[str, Environment], chosen: str) -> None:
-    """Put the choice of environment first in the form."""
-    field = forms.ChoiceField(
-        choices=[(key, str(row)) for key, row in choices.items()], initial=chosen, label="Tenant and environment"
-    )
-    form.fields = {"environment": field, **form.fields}
-
-
-def show_problem(form: forms.Form, problem: Problem) -> None:
-    """Show a problem's field errors at their fields, and the rest above the form."""
-    shown = False
-    for name, errors in problem.errors.items():
-        if name in form.fields:
-            form.add_error(name, list(errors))
-            shown = True
-        else:
-            form.add_error(None, [f"{name}: {error}" for error in errors])
-            shown = True
-    if not shown:
-        form.add_error(None, problem.detail)
-
-
-def lines(text: str) -> list[str]:
-    """Return the words of a text area, split at white space and commas."""
-    return text.replace(",", " ").split()

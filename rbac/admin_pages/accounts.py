@@ -7,13 +7,7 @@ from datetime import datetime
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import (
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    ShownOnce,
-    TenantFilter,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller

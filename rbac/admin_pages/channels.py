@@ -9,12 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import (
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    TenantFilter,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, ScopesText
 from rbac.channel_rules import ChannelKind, DirectPolicy, GroupPolicy

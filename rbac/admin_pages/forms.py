@@ -7,10 +7,8 @@ from typing import Any
 
 from django import forms
 
-from authsvc.tenants.admin_base import (
-    ShownOnce,
-    lines,
-)
+from authsvc.tenants.admin_base import ShownOnce
+from authsvc.tenants.admin_forms import lines
 from authsvc.tenants.models import Environment
 from authsvc.tokens.api_keys import IssuedKey
 

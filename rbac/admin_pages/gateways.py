@@ -7,13 +7,7 @@ from datetime import datetime
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import (
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    ShownOnce,
-    TenantFilter,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
 from authsvc.tokens.jwt import ALGORITHMS
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, shown_key

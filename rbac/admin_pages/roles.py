@@ -9,14 +9,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import (
-    ChoosesRow,
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    TenantFilter,
-    offer,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_forms import ChoosesRow, offer
 from authsvc.tenants.models import Environment, Principal
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, grouped

@@ -5,10 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from authsvc.audit.models import PLATFORM, AuditEvent
-from authsvc.tenants.admin_base import (
-    HouseAdmin,
-    TenantFilter,
-)
+from authsvc.tenants.admin_base import HouseAdmin, TenantFilter
 from authsvc.tenants.models import Tenant
 
 

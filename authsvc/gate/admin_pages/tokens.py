@@ -10,15 +10,8 @@ from django.db.models import QuerySet
 
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
-from authsvc.tenants.admin_base import (
-    ChoosesRow,
-    Fields,
-    HouseAdmin,
-    ServiceAction,
-    ShownOnce,
-    TenantFilter,
-    offer,
-)
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
+from authsvc.tenants.admin_forms import ChoosesRow, offer
 from authsvc.tenants.models import Environment
 from authsvc.tokens.api_keys import revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken, SigningKey

@@ -1,0 +1,49 @@
+"""Operators of the demo, signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from authsvc.tenants.models import Operator
+from tests.world import World
+
+SignedIn = Callable[[str], Client]
+
+
+@pytest.fixture
+def signed_in(world: World) -> SignedIn:
+    """Return a function from an operator's name to a client signed in as them."""
+
+    def client_of(username: str) -> Client:
+        client = Client()
+        client.force_login(Operator.objects.get(username=username))
+        return client
+
+    return client_of
+
+
+@pytest.fixture
+def globex(signed_in: SignedIn) -> Client:
+    """Return the owner of the other tenant."""
+    return signed_in("globex")
+
+
+@pytest.fixture
+def acme(signed_in: SignedIn) -> Client:
+    """Return the owner of the tenant the tests work in."""
+    return signed_in("acme")
+
+
+@pytest.fixture
+def auditor(signed_in: SignedIn) -> Client:
+    """Return the tenant's auditor, who may read and change nothing."""
+    return signed_in("acme-auditor")
+
+
+@pytest.fixture
+def platform(signed_in: SignedIn) -> Client:
+    """Return the platform operator, who sees every tenant."""
+    return signed_in("platform")
