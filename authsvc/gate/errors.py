@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import BadRequest as DjangoBadRequest
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, InterfaceError
+from django.db import DatabaseError, DataError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -102,6 +102,8 @@ def problem_of(exception: Exception) -> Problem | None:
         case RequestDataTooBig():
             return PayloadTooLarge()
         case SuspiciousOperation() | DjangoBadRequest():
+            return BadRequest()
+        case DataError():  # a value that no column can hold: theirs, not ours
             return BadRequest()
         case DatabaseError() | InterfaceError():
             log.error("database.unavailable", exc_info=exception)

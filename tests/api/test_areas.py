@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.urls import resolve
 
 from authsvc.audit.models import AuditEvent
-from authsvc.gate.authentication import bearer_of
+from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.scope_rules import ANY_CALLER, PROOF_IN_BODY
 from rbac.services.grants import create_grant
 from rbac.services.service_accounts import create_service_account, issue_account_key
@@ -255,8 +257,6 @@ def rule_of(call: Call | Case) -> str:
 
 
 def _route(call: Call | Case) -> Route:
-    from django.urls import resolve
-
     path = call.route.replace("{", "").replace("}", "")
     view = resolve(f"/api/v1{path}").func
     return next(route for route in walk() if route.view is getattr(view, "view_class", getattr(view, "cls", None)))
@@ -264,10 +264,6 @@ def _route(call: Call | Case) -> Route:
 
 def holder_of(place: Place, *scopes: str) -> Api:
     """Return a client whose key holds exactly these scopes."""
-    from datetime import UTC, datetime
-
-    from authsvc.tokens.models import ApiKeyKind
-
     now = datetime.now(UTC)
     account = create_service_account(place.caller(), name="narrow", now=now)
     create_grant(place.caller(), principal=account.principal, scopes=list(scopes), now=now)
@@ -324,7 +320,7 @@ def test_call_with_another_scope_is_403_that_names_the_scope_and_is_audited(worl
     other = "keys:read" if rule != "keys:read" else "audit:read"
     api = holder_of(place, other)
     if rule in {ANY_CALLER, PROOF_IN_BODY}:
-        assert send(api, call, place).status_code == 200
+        assert send(api, call, place).status_code == (call.owner if isinstance(call, Case) else call.status)
         return
     reply = send(api, call, place)
     assert reply.status_code == 403
@@ -333,7 +329,7 @@ def test_call_with_another_scope_is_403_that_names_the_scope_and_is_audited(worl
     assert f'scope="{rule}"' in reply["WWW-Authenticate"]
     denied = AuditEvent.objects.filter(event_type="access.denied").latest("occurred_at", "sequence")
     assert (denied.detail["required_scope"], denied.detail["method"]) == (rule, call.method)
-    assert bearer_of(api.headers["Authorization"]) not in str(denied.detail)
+    assert api.headers["Authorization"].removeprefix("Bearer ") not in str(denied.detail)
 
 
 @pytest.mark.parametrize("call", COLLECTIONS, ids=str)

@@ -8,6 +8,7 @@ import urllib.parse
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from tests.house.routes import METHODS, walk
@@ -226,7 +227,9 @@ QUERIES = (
 def test_odd_query_never_yields_a_5xx(world: World, path: str) -> None:
     api = world.prod.api()
     for query in QUERIES:
-        reply = api.get(f"{path}?{query}")
+        with transaction.atomic():  # PostgreSQL refuses a transaction after a bad value; each request is its own
+            reply = api.get(f"{path}?{query}")
+            transaction.set_rollback(True)
         assert reply.status_code in {200, 400}, f"{path}?{query[:80]}: {reply.status_code}"
         assert_house(reply)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.http import HttpResponse
 from django.urls import include, path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -101,7 +102,7 @@ def test_planted_foreign_view_is_found() -> None:
 
 
 def test_planted_function_below_the_api_is_found() -> None:
-    routes = list(walk([path("api/v1/", include([path("planted", lambda request: None)]))]))
+    routes = list(walk([path("api/v1/", include([path("planted", lambda request: HttpResponse())]))]))
     assert undeclared(routes) == ["api/v1/planted: not an ApiView"]
 
 

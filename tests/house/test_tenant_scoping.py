@@ -9,6 +9,7 @@ import pytest
 from django.apps import apps
 from django.db.models import Model
 
+from authsvc.tenants.models import Environment, Tenant
 from authsvc.tenants.scoping import TenantOwned, TenantScopedManager, UnscopedQuery
 from tests.house.sources import ROOT, SOURCES
 
@@ -99,7 +100,5 @@ def test_tenant_owned_model_refuses_plain_queries(model: type[Model]) -> None:
     ids=lambda model: model.__name__,
 )
 def test_model_with_a_tenant_column_is_tenant_owned(model: type[Model]) -> None:
-    points = [
-        f.name for f in model._meta.fields if f.is_relation and f.related_model.__name__ in {"Tenant", "Environment"}
-    ]
+    points = [f.name for f in model._meta.fields if f.related_model in {Tenant, Environment}]
     assert not points or issubclass(model, TenantOwned)

@@ -35,7 +35,7 @@ TEXT_COLUMNS = (
 )
 
 
-def sql(statement: str, *parameters: object) -> None:
+def sql(statement: str, *parameters: Any) -> None:
     """Run a statement past the models."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
