@@ -8,6 +8,7 @@ Development generates missing secrets once and keeps them 0600 under ``var/``. P
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -40,6 +41,8 @@ PRODUCTION = AUTHSVC_ENV != "development"
 DEBUG = env.bool("AUTHSVC_DEBUG", False) or env.bool("DEBUG", False)
 
 SECRET_KEY = env.str("AUTHSVC_SECRET_KEY", "") or development_secret(STATE_DIRECTORY, "secret_key", PRODUCTION)
+SECRET_KEY_IS_MISSING = not SECRET_KEY
+SECRET_KEY = SECRET_KEY or secrets.token_urlsafe(48)  # lets the checks run, which then refuse the start (E001)
 AUTHSVC_KEKS = env.str("AUTHSVC_KEKS", "") or development_secret(STATE_DIRECTORY, "keks", PRODUCTION)
 AUTHSVC_BASE_URL = env.str("AUTHSVC_BASE_URL", "" if PRODUCTION else "http://127.0.0.1:8000").rstrip("/")
 AUTHSVC_TRUSTED_PROXIES = env.list("AUTHSVC_TRUSTED_PROXIES", default=[])

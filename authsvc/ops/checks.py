@@ -90,10 +90,7 @@ def _is_made_up(key: bytes) -> bool:
 
 
 def _secret_key() -> Iterable[CheckMessage]:
-    try:
-        fault = secret_fault(settings.SECRET_KEY)
-    except ImproperlyConfigured:  # Django answers an empty key itself, without saying what to do
-        fault = secret_fault("")
+    fault = secret_fault("" if settings.SECRET_KEY_IS_MISSING else settings.SECRET_KEY)
     if fault:
         yield _error("E001", f"AUTHSVC_SECRET_KEY {fault}.", KEEP_SECRET)
 

@@ -1,4 +1,4 @@
-"""``migrate``, which in production first asks whether the service may start like this; ``--skip-checks`` changes nothing.
+"""``migrate``, which in production first asks whether the service may start; ``--skip-checks`` changes nothing.
 
 Django's own checks open the database before ours could say that none is configured.
 """
