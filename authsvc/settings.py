@@ -13,12 +13,28 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from environ.fileaware_mapping import FileAwareMapping
 
 from authsvc.web.first_start import development_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIRECTORY = BASE_DIR / "var"
-env = environ.FileAwareEnv()
+
+
+class TrimmedFiles(FileAwareMapping):
+    """Values without the line end that every editor and ``echo`` leaves in a file."""
+
+    def __getitem__(self, key: str) -> str:
+        return str(super().__getitem__(key)).strip()
+
+
+class Environment(environ.Env):
+    """The process environment, each name also as NAME_FILE."""
+
+    ENVIRON = TrimmedFiles()
+
+
+env = Environment()
 
 AUTHSVC_ENV = env.str("AUTHSVC_ENV", "development")
 PRODUCTION = AUTHSVC_ENV != "development"

@@ -68,6 +68,9 @@ def kek_fault(text: str) -> str:
     entries = [part.strip() for part in text.replace("\n", ",").split(",") if part.strip()]
     if not entries:
         return "is missing"
+    ids = [entry.partition(":")[0] for entry in entries]
+    if len(set(ids)) != len(ids):
+        return "holds two keys of one id"
     for entry in entries:
         kek_id, _, encoded = entry.partition(":")
         try:
@@ -103,8 +106,8 @@ def _keks() -> Iterable[CheckMessage]:
 
 def _base_url() -> Iterable[CheckMessage]:
     parts = urlsplit(settings.AUTHSVC_BASE_URL)
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
-        hint = "Set AUTHSVC_BASE_URL to the public https address, without query or fragment."
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        hint = "Set AUTHSVC_BASE_URL to the public https address, without password, query or fragment."
         yield _error("E003", "AUTHSVC_BASE_URL is not an https address; issuers must be https.", hint)
 
 

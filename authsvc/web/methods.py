@@ -25,7 +25,8 @@ def require_method(*methods: str) -> Callable[[View], View]:
             return view(request, *args, **names)
 
         # A view that only reads has nothing to forge: other methods get 405 as a problem, not the CSRF page.
-        guarded.csrf_exempt = SAFE.issuperset(methods)  # type: ignore[attr-defined]  # Django reads it off the view
+        if SAFE.issuperset(methods):
+            guarded.csrf_exempt = True  # type: ignore[attr-defined]  # Django reads it off the view
         return guarded
 
     return decorate

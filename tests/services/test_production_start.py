@@ -1,0 +1,188 @@
+"""A production process refuses to start on anything unsafe, with a numbered error, what to do, and no secret shown."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.live import ROOT, free_port
+
+GOOD_KEY = secrets.token_urlsafe(48)
+GOOD_KEK = base64.b64encode(secrets.token_bytes(32)).decode()
+SHORT = "Zq8-kV3_wX1mP5rT"
+WSGI = [sys.executable, "-c", "import authsvc.wsgi"]
+KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+# name: (what is changed in a good environment, the number of the error)
+UNSAFE: dict[str, tuple[dict[str, str | None], str]] = {
+    "secret key missing": ({"AUTHSVC_SECRET_KEY": None}, "E001"),
+    "secret key empty": ({"AUTHSVC_SECRET_KEY": ""}, "E001"),
+    "secret key short": ({"AUTHSVC_SECRET_KEY": SHORT}, "E001"),
+    "secret key of Django's template": ({"AUTHSVC_SECRET_KEY": f"django-insecure-{GOOD_KEY}"}, "E001"),
+    "secret key sample": ({"AUTHSVC_SECRET_KEY": f"change-me-{GOOD_KEY}"}, "E001"),
+    "secret key repeated": ({"AUTHSVC_SECRET_KEY": "abcd" * 16}, "E001"),
+    "secret key one character": ({"AUTHSVC_SECRET_KEY": "x" * 64}, "E001"),
+    "KEK missing": ({"AUTHSVC_KEKS": None}, "E002"),
+    "KEK short": ({"AUTHSVC_KEKS": "k1:" + base64.b64encode(secrets.token_bytes(16)).decode()}, "E002"),
+    "KEK zero": ({"AUTHSVC_KEKS": "k1:" + base64.b64encode(bytes(32)).decode()}, "E002"),
+    "KEK counted": ({"AUTHSVC_KEKS": "k1:" + base64.b64encode(bytes(range(32))).decode()}, "E002"),
+    "KEK of words": ({"AUTHSVC_KEKS": "k1:" + base64.b64encode(b"correct horse battery staple 123").decode()}, "E002"),
+    "KEK not base64": ({"AUTHSVC_KEKS": "k1:" + "!" + GOOD_KEK[1:]}, "E002"),
+    "KEK without id": ({"AUTHSVC_KEKS": GOOD_KEK}, "E002"),
+    "KEK id twice": ({"AUTHSVC_KEKS": f"k1:{GOOD_KEK},k1:{GOOD_KEK[::-1].lstrip('=')}="}, "E002"),
+    "second KEK bad": ({"AUTHSVC_KEKS": f"k1:{GOOD_KEK},k2:AAAA"}, "E002"),
+    "base URL missing": ({"AUTHSVC_BASE_URL": None}, "E003"),
+    "base URL http": ({"AUTHSVC_BASE_URL": "http://auth.example.org"}, "E003"),
+    "base URL without host": ({"AUTHSVC_BASE_URL": "https://"}, "E003"),
+    "base URL with a password": ({"AUTHSVC_BASE_URL": "https://user:hunter2hunter2@auth.example.org"}, "E003"),
+    "AUTHSVC_DEBUG": ({"AUTHSVC_DEBUG": "1"}, "E004"),
+    "DEBUG": ({"DEBUG": "true"}, "E004"),
+    "CORS star": ({"AUTHSVC_CORS_ORIGINS": "*"}, "E005"),
+    "CORS star among others": ({"AUTHSVC_CORS_ORIGINS": "https://a.example,*"}, "E005"),
+    "environment misspelt": ({"AUTHSVC_ENV": "prod"}, "E006"),
+    "database missing": ({"DATABASE_URL": None}, "E007"),
+    "trusted proxies": ({"AUTHSVC_TRUSTED_PROXIES": "10.0.0.0/99"}, "E008"),
+    "metrics range": ({"AUTHSVC_METRICS_CIDRS": "localhost"}, "E008"),
+    "write range": ({"AUTHSVC_CREDENTIAL_WRITE_CIDRS": "10.0.0.0/8,everywhere"}, "E008"),
+}
+FROM_FILES = ["secret key short", "secret key sample", "KEK zero", "base URL http", "CORS star"]
+BY_COMMAND = ["secret key missing", "database missing"]
+
+
+def environment(folder: Path, changes: dict[str, str | None]) -> dict[str, str]:
+    """Return a clean environment in which production starts, with the changes; ``None`` removes a name."""
+    good: dict[str, str | None] = {
+        **{name: os.environ[name] for name in KEPT if name in os.environ},
+        "DJANGO_SETTINGS_MODULE": "authsvc.settings",
+        "AUTHSVC_ENV": "production",
+        "AUTHSVC_SECRET_KEY": GOOD_KEY,
+        "AUTHSVC_KEKS": f"k1:{GOOD_KEK}",
+        "AUTHSVC_BASE_URL": "https://auth.example.org",
+        "AUTHSVC_CORS_ORIGINS": "https://app.example.org",
+        "DATABASE_URL": f"sqlite:///{folder / 'production.sqlite3'}",
+        **changes,
+    }
+    return {name: value for name, value in good.items() if value is not None}
+
+
+def start(command: list[str], folder: Path, changes: dict[str, str | None]) -> tuple[int, str]:
+    done = subprocess.run(
+        command, env=environment(folder, changes), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def require_refusal(code: int, output: str, number: str, changes: dict[str, str | None]) -> None:
+    assert code != 0
+    assert f"authsvc.{number}" in output
+    line = next(line for line in output.splitlines() if f"authsvc.{number}" in line)
+    assert len(line) > len(f"authsvc.{number}: ") + 20
+    for name, value in changes.items():
+        secret = name in {"AUTHSVC_SECRET_KEY", "AUTHSVC_KEKS"} or "hunter2" in str(value)
+        for part in str(value).replace(",", ":").split(":") if secret and value else []:
+            assert len(part) < 8 or part not in output
+    assert GOOD_KEY[:16] not in output
+    assert GOOD_KEK[:16] not in output
+    assert "hunter2" not in output
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_production_with_an_unsafe_setting_refuses_to_start(tmp_path: Path, name: str) -> None:
+    changes, number = UNSAFE[name]
+    code, output = start(WSGI, tmp_path, changes)
+    require_refusal(code, output, number, changes)
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_production_with_an_unsafe_setting_from_a_file_refuses_to_start(tmp_path: Path, name: str) -> None:
+    changes, number = UNSAFE[name]
+    from_file: dict[str, str | None] = {}
+    for setting, value in changes.items():
+        (tmp_path / setting).write_text(f"{value}\n")
+        from_file |= {setting: None, f"{setting}_FILE": str(tmp_path / setting)}
+    code, output = start(WSGI, tmp_path, from_file)
+    require_refusal(code, output, number, changes)
+
+
+@pytest.mark.parametrize("name", BY_COMMAND)
+@pytest.mark.parametrize("command", ["check", "migrate"])
+def test_production_commands_refuse_an_unsafe_setting(tmp_path: Path, name: str, command: str) -> None:
+    changes, number = UNSAFE[name]
+    code, output = start([sys.executable, "manage.py", command], tmp_path, changes)
+    require_refusal(code, output, number, changes)
+    database = tmp_path / "production.sqlite3"
+    assert not database.exists() or database.stat().st_size == 0
+
+
+def test_production_with_everything_wrong_names_everything(tmp_path: Path) -> None:
+    changes: dict[str, str | None] = {"AUTHSVC_SECRET_KEY": SHORT, "AUTHSVC_KEKS": "k1:AAAA", "DEBUG": "1"}
+    code, output = start(WSGI, tmp_path, {**changes, "AUTHSVC_BASE_URL": "http://x", "AUTHSVC_CORS_ORIGINS": "*"})
+    assert code != 0
+    assert [number for number in ("E001", "E002", "E003", "E004", "E005") if number not in output] == []
+    assert SHORT not in output
+
+
+def test_production_with_an_unreadable_secret_file_refuses_to_start(tmp_path: Path) -> None:
+    gone: dict[str, str | None] = {
+        "AUTHSVC_SECRET_KEY": None,
+        "AUTHSVC_SECRET_KEY_FILE": str(tmp_path / "gone"),
+    }
+    code, output = start(WSGI, tmp_path, gone)
+    assert code != 0
+    assert GOOD_KEK[:16] not in output
+
+
+@pytest.mark.parametrize("from_files", [False, True], ids=["environment", "files"])
+def test_production_with_everything_right_starts_and_answers(tmp_path: Path, from_files: bool) -> None:
+    port = free_port()
+    changes: dict[str, str | None] = {"GUNICORN_BIND": f"127.0.0.1:{port}", "GUNICORN_WORKERS": "1"}
+    if from_files:
+        for name, value in (("AUTHSVC_SECRET_KEY", GOOD_KEY), ("AUTHSVC_KEKS", f"k1:{GOOD_KEK}")):
+            (tmp_path / name).write_text(f"{value}\n")
+            changes |= {name: None, f"{name}_FILE": str(tmp_path / name)}
+    assert start([sys.executable, "manage.py", "migrate", "-v0"], tmp_path, changes)[0] == 0
+    log = (tmp_path / "log").open("wb")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"],
+        env=environment(tmp_path, changes),
+        cwd=ROOT,
+        stdout=log,
+        stderr=log,
+    )
+    try:
+        wait_for_port(port, server)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
+            assert answer.status == 200
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=10) as answer:
+            assert answer.status == 200
+        stranger = urllib.request.Request(f"http://127.0.0.1:{port}/api/v1/me", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(stranger, timeout=10)  # noqa: S310
+        assert refused.value.code == 400
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(15)
+        server.kill()
+        log.close()
+    assert GOOD_KEY not in (tmp_path / "log").read_text()
+
+
+def wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and server.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the server did not start")
