@@ -201,10 +201,37 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
     """A gateway."""
 
     state = serializers.CharField(source="principal.state", read_only=True)
+    acknowledged_kids: Any = serializers.ListField(child=serializers.CharField())
 
     class Meta:
         model = Gateway
-        fields: ClassVar = ["id", "name", "kind", "audience", "algorithm", "admin_scope", "url", "state", "created_at"]
+        fields: ClassVar = [
+            "id",
+            "name",
+            "kind",
+            "audience",
+            "algorithm",
+            "admin_scope",
+            "url",
+            "unmapped",
+            "state",
+            "acknowledged_kids",
+            "acknowledged_at",
+            "created_at",
+        ]
+
+
+class AcknowledgementInput(StrictSerializer):
+    """The ``kid`` of every key a gateway has loaded."""
+
+    kids = serializers.ListField(child=TextField(max_length=128), max_length=100)
+
+
+class SharedSecretOutput(serializers.Serializer[Any]):
+    """A gateway's shared secret, shown this once."""
+
+    algorithm = serializers.CharField()
+    secret = serializers.CharField()
 
 
 class ChannelRuleField(StrictSerializer):

@@ -38,11 +38,16 @@ VERIFYING_STATES = (SigningKeyState.ACTIVE, SigningKeyState.RETIRING)
 
 
 class SigningKey(EnvironmentOwned):
-    """One asymmetric key of an environment; the private half is sealed."""
+    """One asymmetric key of an environment; the private half is sealed.
+
+    A shared secret (HS256) belongs to one ``audience`` of a development environment, has no public half and is never
+    part of a key set.
+    """
 
     id = models.CharField(primary_key=True, max_length=40, default=new_signing_key_id, editable=False)
     kid = models.CharField(max_length=64, unique=True)
     algorithm = models.CharField(max_length=10)
+    audience = models.CharField(max_length=255, blank=True)
     state = models.CharField(max_length=10, choices=SigningKeyState.choices)
     public_jwk = models.JSONField()
     private_sealed = models.TextField(blank=True)
@@ -57,7 +62,7 @@ class SigningKey(EnvironmentOwned):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "algorithm"],
+                fields=["environment", "algorithm", "audience"],
                 condition=models.Q(state="active"),
                 name="signing_key_one_active_per_algorithm",
             )
