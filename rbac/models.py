@@ -33,6 +33,7 @@ class ServiceAccount(EnvironmentOwned):
     description = models.CharField(max_length=2000, blank=True)
     maximum_scopes = models.JSONField(default=list, help_text="Never issued beyond these; empty means no such limit.")
     default_scopes = models.JSONField(default=list, help_text="Issued when a request names no scope.")
+    public_jwks = models.JSONField(default=list, blank=True, help_text="Public keys for private_key_jwt.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["ServiceAccount"]()

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from authsvc.gate import refresh_grant  # noqa: F401 - registers its grant type
+from authsvc.gate import exchange, refresh_grant  # noqa: F401 - they register their grant types
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint

@@ -112,6 +112,12 @@ def public_key_of(jwk_text: str) -> Any:
     return _VERIFIERS[jwk["alg"]].from_jwk(jwk_text)
 
 
+def is_signed_with(jwk: Mapping[str, str], parts: CompactParts) -> bool:
+    """True when the parts carry a good signature of the key; its ``alg`` decides how, never the token's."""
+    public_key = public_key_of(json.dumps(dict(jwk), sort_keys=True))
+    return bool(_VERIFIERS[jwk["alg"]].verify(parts.signing_input, public_key, parts.signature))
+
+
 def public_pem(jwk: Mapping[str, str]) -> str:
     """Return the SubjectPublicKeyInfo PEM of a public JWK."""
     key = public_key_of(json.dumps(dict(jwk), sort_keys=True))

@@ -62,6 +62,7 @@ class TokenRequest:
     grant_type: str
     device_id: str = ""
     family_id: str = ""
+    actors: tuple[str, ...] = ()
     algorithm: str = DEFAULT_ALGORITHM
 
 
@@ -82,6 +83,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             grant_type=request.grant_type,
             trust_level=request.trust_level,
             family_id=request.family_id,
+            actors=list(request.actors),
             created_at=now,
             expires_at=claims.expires_at,
         ).save(force_insert=True)
@@ -165,6 +167,7 @@ def _claims(caller: Caller, request: TokenRequest, now: datetime) -> AccessClaim
         scopes=tuple(sorted(request.scopes)),
         trust_level=request.trust_level,
         device_id=request.device_id,
+        actors=request.actors,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -11,12 +11,15 @@ from authsvc.audit.record import record
 from authsvc.tenants.models import PrincipalKind, PrincipalState
 from authsvc.tenants.services import create_principal, set_principal_state
 from authsvc.tokens.api_keys import IssuedKey, issue_api_key
+from authsvc.tokens.jwk import JwkRefused, import_public_jwk
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller
-from authsvc.web.problems import NotFound
+from authsvc.web.problems import NotFound, ValidationFailed
 from rbac.models import ServiceAccount
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
+
+JwkDocument = Mapping[str, object]
 
 
 def create_service_account(
@@ -26,6 +29,7 @@ def create_service_account(
     description: str = "",
     maximum_scopes: Sequence[str] = (),
     default_scopes: Sequence[str] = (),
+    public_jwks: Sequence[JwkDocument] = (),
     now: datetime,
 ) -> ServiceAccount:
     """Create a service account without any right yet; raises ``ValidationFailed``."""
@@ -39,6 +43,7 @@ def create_service_account(
             description=description,
             maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes"),
             default_scopes=checked_scopes(default_scopes, field="default_scopes"),
+            public_jwks=checked_jwks(public_jwks),
             created_at=now,
         )
         account.save(force_insert=True)
@@ -53,6 +58,7 @@ def update_service_account(
     description: str | None = None,
     maximum_scopes: Sequence[str] | None = None,
     default_scopes: Sequence[str] | None = None,
+    public_jwks: Sequence[JwkDocument] | None = None,
     state: PrincipalState | None = None,
     reason: str = "",
     now: datetime,
@@ -65,6 +71,7 @@ def update_service_account(
             ("description", description),
             ("maximum_scopes", maximum_scopes),
             ("default_scopes", default_scopes),
+            ("public_jwks", public_jwks),
         )
         if value is not None
     ]
@@ -78,7 +85,10 @@ def update_service_account(
             account.maximum_scopes = checked_scopes(maximum_scopes, field="maximum_scopes")
         if default_scopes is not None:
             account.default_scopes = checked_scopes(default_scopes, field="default_scopes")
-        account.save(update_fields=["description", "maximum_scopes", "default_scopes"])
+        if public_jwks is not None:
+            _require_may_act_as(caller, account, now)
+            account.public_jwks = checked_jwks(public_jwks)
+        account.save(update_fields=["description", "maximum_scopes", "default_scopes", "public_jwks"])
         if changed:
             record(caller, "principal.updated", subject_id=account.id, detail={"changed": changed}, now=now)
         if state is not None and state != account.principal.state:
@@ -111,7 +121,10 @@ def issue_account_key(
     Whoever issues it could act as the account, so it must hold what the account may be given.
     """
     narrowed = checked_scopes(scopes)
-    require_may_hand_out(caller, narrowed or account.maximum_scopes or ["authsvc:admin"], gateway=None, now=now)
+    if narrowed:
+        require_may_hand_out(caller, narrowed, gateway=None, now=now)
+    else:
+        _require_may_act_as(caller, account, now)
     return issue_api_key(
         caller,
         principal=account.principal,
@@ -122,6 +135,22 @@ def issue_account_key(
         expires_at=expires_at,
         now=now,
     )
+
+
+def checked_jwks(documents: Sequence[JwkDocument]) -> list[dict[str, str]]:
+    """Return a client's public keys, checked; raises ``ValidationFailed`` saying which one is wrong and why."""
+    keys = []
+    for number, document in enumerate(documents):
+        try:
+            keys.append(import_public_jwk(document).members)
+        except JwkRefused as refusal:
+            raise ValidationFailed(errors={f"public_jwks.{number}": [f"Not accepted: {refusal}."]}) from refusal
+    return keys
+
+
+def _require_may_act_as(caller: Caller, account: ServiceAccount, now: datetime) -> None:
+    """Whoever gives an account a proof could act as it, so it must hold what the account may be given."""
+    require_may_hand_out(caller, account.maximum_scopes or ["authsvc:admin"], gateway=None, now=now)
 
 
 def get_service_account(caller: Caller, account_id: str) -> ServiceAccount:
