@@ -33,6 +33,7 @@ class ServiceAccount(EnvironmentOwned):
     description = models.CharField(max_length=2000, blank=True)
     maximum_scopes = models.JSONField(default=list, help_text="Never issued beyond these; empty means no such limit.")
     default_scopes = models.JSONField(default=list, help_text="Issued when a request names no scope.")
+    public_jwks = models.JSONField(default=list, blank=True, help_text="Public keys for private_key_jwt.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["ServiceAccount"]()
@@ -87,6 +88,9 @@ class Gateway(EnvironmentOwned):
     algorithm = models.CharField(max_length=10, default="RS256")
     admin_scope = models.CharField(max_length=100, default="agent_os:admin")
     url = models.URLField(max_length=500, blank=True)
+    unmapped = models.CharField(max_length=5, choices=[("deny", "deny"), ("allow", "allow")], default="deny")
+    acknowledged_kids = models.JSONField(default=list, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["Gateway"]()

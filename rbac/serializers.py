@@ -82,6 +82,7 @@ class ServiceAccountInput(StrictSerializer):
     description = TextField(required=False, allow_blank=True)
     maximum_scopes = ScopesField(required=False)
     default_scopes = ScopesField(required=False)
+    public_jwks = serializers.ListField(child=serializers.DictField(), max_length=10, required=False)
 
 
 class ServiceAccountChange(StrictSerializer):
@@ -91,6 +92,7 @@ class ServiceAccountChange(StrictSerializer):
     description = TextField(required=False, allow_blank=True)
     maximum_scopes = ScopesField(required=False)
     default_scopes = ScopesField(required=False)
+    public_jwks = serializers.ListField(child=serializers.DictField(), max_length=10, required=False)
     state = serializers.ChoiceField(choices=PrincipalState.choices, required=False)
     reason = TextField(required=False, allow_blank=True)
 
@@ -103,6 +105,7 @@ class ServiceAccountOutput(serializers.ModelSerializer[ServiceAccount]):
     state = serializers.CharField(source="principal.state", read_only=True)
     maximum_scopes: Any = serializers.ListField(child=serializers.CharField())
     default_scopes: Any = serializers.ListField(child=serializers.CharField())
+    public_jwks: Any = serializers.ListField(child=serializers.DictField())
 
     class Meta:
         model = ServiceAccount
@@ -114,6 +117,7 @@ class ServiceAccountOutput(serializers.ModelSerializer[ServiceAccount]):
             "state",
             "maximum_scopes",
             "default_scopes",
+            "public_jwks",
             "created_at",
         ]
 
@@ -201,10 +205,37 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
     """A gateway."""
 
     state = serializers.CharField(source="principal.state", read_only=True)
+    acknowledged_kids: Any = serializers.ListField(child=serializers.CharField())
 
     class Meta:
         model = Gateway
-        fields: ClassVar = ["id", "name", "kind", "audience", "algorithm", "admin_scope", "url", "state", "created_at"]
+        fields: ClassVar = [
+            "id",
+            "name",
+            "kind",
+            "audience",
+            "algorithm",
+            "admin_scope",
+            "url",
+            "unmapped",
+            "state",
+            "acknowledged_kids",
+            "acknowledged_at",
+            "created_at",
+        ]
+
+
+class AcknowledgementInput(StrictSerializer):
+    """The ``kid`` of every key a gateway has loaded."""
+
+    kids = serializers.ListField(child=TextField(max_length=128), max_length=100)
+
+
+class SharedSecretOutput(serializers.Serializer[Any]):
+    """A gateway's shared secret, shown this once."""
+
+    algorithm = serializers.CharField()
+    secret = serializers.CharField()
 
 
 class ChannelRuleField(StrictSerializer):

@@ -1,6 +1,6 @@
-"""OAuth client authentication.
+"""OAuth client authentication, one method per request.
 
-``client_secret_basic`` and ``client_secret_post`` (RFC 6749 §2.3.1), one method per request.
+``client_secret_basic`` and ``client_secret_post`` (RFC 6749 §2.3.1), ``private_key_jwt`` (RFC 7523 §2.2).
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from django.http import HttpRequest, QueryDict
 
 from authsvc.audit.record import record
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
-from authsvc.tenants.models import Environment, Principal, PrincipalKind
+from authsvc.tenants.models import Environment, Principal, PrincipalKind, PrincipalState
 from authsvc.tokens.api_keys import verify_opaque
+from authsvc.tokens.assertions import check_assertion, read_assertion
 from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
+from rbac.models import ServiceAccount
 
 FORM = "application/x-www-form-urlencoded"
 MAXIMUM_PARAMETER = 16_384
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,9 @@ def form_of(request: HttpRequest) -> QueryDict:
 
 def authenticate_client(request: HttpRequest, environment: Environment, *, now: datetime) -> Client:
     """Return the client of this environment; raises ``InvalidClient``, the same for every cause."""
+    form = form_of(request)
+    if "client_assertion" in form or "client_assertion_type" in form:
+        return _authenticate_by_key(request, environment, form, now)
     client_id, secret = _credentials(request)
     address = client_address(request)
     try:
@@ -61,6 +68,36 @@ def authenticate_client(request: HttpRequest, environment: Environment, *, now: 
         _note_failure(request, environment, client_id, "not this client's secret", now)
         raise InvalidClient
     return Client(key.principal, client_caller(request, environment, key.principal, key.id))
+
+
+def _authenticate_by_key(request: HttpRequest, environment: Environment, form: QueryDict, now: datetime) -> Client:
+    if request.headers.get("Authorization") or "client_secret" in form:
+        raise InvalidRequest("Use one way of client authentication.")
+    if form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise InvalidRequest(f"client_assertion_type must be {ASSERTION_TYPE}.")
+    client_id = form.get("client_id", "")
+    try:
+        assertion = read_assertion(form.get("client_assertion", ""))
+        if client_id not in {"", assertion.client_id}:
+            raise TokenRefused("client_id")
+        client_id = assertion.client_id
+        account = _keyed_account(environment, client_id)
+        caller = client_caller(request, environment, account.principal, "", "private_key_jwt")
+        issuer = issuer_of(environment.tenant.slug, environment.name)
+        check_assertion(caller, assertion, keys=account.public_jwks, issuer=issuer, now=now)
+    except TokenRefused as refusal:
+        _note_failure(request, environment, client_id, refusal.reason, now, method="private_key_jwt")
+        raise InvalidClient from refusal
+    return Client(account.principal, caller)
+
+
+def _keyed_account(environment: Environment, client_id: str) -> ServiceAccount:
+    accounts = ServiceAccount.objects.for_tenant(environment.tenant_id).select_related("principal")
+    active = accounts.filter(environment=environment, principal__state=PrincipalState.ACTIVE)
+    account = active.filter(id=client_id).first()
+    if account is None:
+        raise TokenRefused("client")
+    return account
 
 
 def has_client_proof(request: HttpRequest) -> bool:
@@ -115,12 +152,19 @@ def _basic(header: str) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _note_failure(request: HttpRequest, environment: Environment, client_id: str, reason: str, now: datetime) -> None:
+def _note_failure(
+    request: HttpRequest,
+    environment: Environment,
+    client_id: str,
+    reason: str,
+    now: datetime,
+    method: str = "client_secret",
+) -> None:
     """Audit a failure of a client that exists; made-up names leave no row an outsider could pile up."""
     principals = Principal.objects.for_tenant(environment.tenant_id).filter(environment=environment)
     principal = principals.filter(id=client_id, kind=PrincipalKind.SERVICE_ACCOUNT).first()
     if principal is None:
         return
     caller = client_caller(request, environment, principal, "")
-    detail = {"client_id": client_id, "method": "client_secret", "reason": reason}
+    detail = {"client_id": client_id, "method": method, "reason": reason}
     record(caller, "client.authentication_failed", subject_id=client_id, detail=detail, now=now)

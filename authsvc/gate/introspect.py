@@ -14,7 +14,7 @@ from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import get_environment
-from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.claims import TokenRefused, nested_actors
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKey, IssuedToken
 from authsvc.web.caller import Caller
@@ -91,11 +91,14 @@ def _times(subject: Caller) -> dict[str, object]:
     token = IssuedToken.objects.for_tenant(subject.tenant_id).filter(id=subject.token_id).first()
     if token is None:
         return {}
-    return {
+    document: dict[str, object] = {
         "iat": int(token.created_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),
         "client_id": token.client_id,
     }
+    if token.actors:
+        document["act"] = nested_actors(tuple(token.actors))
+    return document
 
 
 def _answer(document: dict[str, object]) -> JsonResponse:

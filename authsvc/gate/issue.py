@@ -33,6 +33,7 @@ class Asked:
     grant_type: str
     ttl_seconds: int | None = None
     family_id: str = ""
+    actors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
         grant_type=asked.grant_type,
         device_id=holder.device_id,
         family_id=asked.family_id,
+        actors=asked.actors,
         algorithm=gateway.algorithm if gateway else DEFAULT_ALGORITHM,
     )
     return mint(caller, request, now=now)

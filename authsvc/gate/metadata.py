@@ -9,7 +9,7 @@ from authsvc.tenants.services import get_environment
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import ALGORITHMS
 
-CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post"]
+CLIENT_AUTHENTICATION = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
 
 
 def metadata_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
@@ -25,8 +25,11 @@ def metadata_endpoint(request: HttpRequest, tenant: str, environment: str) -> Js
         "response_types_supported": [],
         "grant_types_supported": list(grant_types()),
         "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "introspection_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "access_token_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": issuer.partition("/t/")[0] + "/api/docs/",
     }

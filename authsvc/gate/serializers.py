@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
-from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.models import IssuedToken, SigningKey
 from authsvc.web.serializers import IdentifierField, ScopesField, StrictSerializer, TextField
 from devices.serializers import AuthenticatedOutput
 
@@ -131,6 +131,46 @@ class RevokedCount(serializers.Serializer[Any]):
     """How many were alive."""
 
     revoked = serializers.IntegerField()
+
+
+class SigningKeyOutput(serializers.ModelSerializer[SigningKey]):
+    """A signing key: its public half and its place in the rotation."""
+
+    public_jwk: Any = serializers.DictField(child=serializers.CharField())
+
+    class Meta:
+        model = SigningKey
+        fields: ClassVar = [
+            "id",
+            "kid",
+            "algorithm",
+            "audience",
+            "state",
+            "public_jwk",
+            "created_at",
+            "activated_at",
+            "retire_at",
+        ]
+
+
+class RotationRequest(StrictSerializer):
+    """Which algorithm gets a next key."""
+
+    algorithm = TextField(max_length=10, required=False, default="RS256")
+
+
+class ActivationInput(StrictSerializer):
+    """Which algorithm's next key signs from now on; ``force`` needs a reason."""
+
+    algorithm = TextField(max_length=10, required=False, default="RS256")
+    force = serializers.BooleanField(required=False, default=False)
+    reason = TextField(required=False, allow_blank=True, default="")
+
+
+class KeyReasonInput(StrictSerializer):
+    """Why a key ends now."""
+
+    reason = TextField(max_length=500)
 
 
 class AuditEventOutput(serializers.ModelSerializer[AuditEvent]):

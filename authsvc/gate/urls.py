@@ -3,14 +3,14 @@
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from authsvc.gate import refresh_grant  # noqa: F401 - registers its grant type
+from authsvc.gate import exchange, refresh_grant  # noqa: F401 - they register their grant types
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, tokens
+from authsvc.gate.views import audit, decisions, device_authentication, keys, tokens
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
 from authsvc.web.methods import require_post, require_read
 
@@ -36,6 +36,10 @@ api = [
     path("tokens", tokens.TokenList.as_view()),
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
+    path("keys", keys.SigningKeyList.as_view()),
+    path("keys/rotate", keys.KeyRotation.as_view()),
+    path("keys/activate", keys.KeyActivation.as_view()),
+    path("keys/<id:key_id>/retire", keys.KeyRetirement.as_view()),
     path("devices/<id:device_id>/authenticate", device_authentication.DeviceAuthentication.as_view()),
     path("audit", audit.AuditList.as_view()),
     path("audit/export", audit.AuditExport.as_view()),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 LEEWAY_SECONDS = 10
 MAXIMUM_LIFE_SECONDS = 86_400
+MAXIMUM_ACTORS = 5
 TYPE = "at+jwt"
 HEADER_FIELDS = frozenset({"alg", "kid", "typ"})
 RESERVED_SUBJECTS = re.compile(r"(sa:|__)")
@@ -48,6 +49,7 @@ class AccessClaims:
     email: str = ""
     name: str = ""
     roles: tuple[str, ...] = field(default=())
+    actors: tuple[str, ...] = field(default=())
 
 
 def as_payload(claims: AccessClaims) -> dict[str, object]:
@@ -73,6 +75,7 @@ def as_payload(claims: AccessClaims) -> dict[str, object]:
         "email": claims.email,
         "name": claims.name,
         "roles": list(claims.roles),
+        "act": nested_actors(claims.actors),
     }
     payload.update({name: value for name, value in optional.items() if value})
     return payload
@@ -117,7 +120,23 @@ def check_payload(
         email=_optional_text(payload, "email"),
         name=_optional_text(payload, "name"),
         roles=_optional_list(payload, "roles"),
+        actors=_actors(payload.get("act"), MAXIMUM_ACTORS) if "act" in payload else (),
     )
+
+
+def nested_actors(actors: tuple[str, ...]) -> dict[str, object]:
+    """Return the ``act`` claim (RFC 8693 §4.1): the present actor outside, earlier ones inside."""
+    if not actors:
+        return {}
+    inner = nested_actors(actors[1:])
+    return {"sub": actors[0], "act": inner} if inner else {"sub": actors[0]}
+
+
+def _actors(act: object, room: int) -> tuple[str, ...]:
+    if not isinstance(act, dict) or not {"sub"} <= set(act) <= {"sub", "act"} or not room:
+        raise TokenRefused("act")
+    earlier = _actors(act["act"], room - 1) if "act" in act else ()
+    return (_text(act, "sub"), *earlier)
 
 
 def _require_equal(payload: Mapping[str, object], name: str, expected: str) -> None:

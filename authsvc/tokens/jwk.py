@@ -19,6 +19,7 @@ from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.compact import decode
 
 KTY_OF = {"RS256": "RSA", "ES256": "EC", "EdDSA": "OKP", "HS256": "oct"}
+ALGORITHM_OF = {kty: algorithm for algorithm, kty in KTY_OF.items()}
 PUBLIC_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x"), "oct": ("k",)}
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 MINIMUM_RSA_BITS, MAXIMUM_RSA_BITS = 2048, 4096
@@ -56,6 +57,18 @@ def import_public_jwk(jwk: Mapping[str, object], *, allow_hmac: bool = False) ->
     kid = _text(jwk, "kid") if "kid" in jwk else ""
     members = [_text(jwk, name, maximum=2048) for name in PUBLIC_MEMBERS[kty]]
     return PreparedKey(algorithm, kid, _prepare(kty, members))
+
+
+def registered_jwk(jwk: Mapping[str, object]) -> dict[str, str]:
+    """Return a checked key as it is stored: its public members alone, with ``alg`` and ``use``; raises ``TokenRefused``.
+
+    ``alg`` may be left out: each accepted kind of key has one.
+    """
+    kty = _text(jwk, "kty")
+    prepared = import_public_jwk({"alg": ALGORITHM_OF.get(kty, ""), **jwk})
+    stored = {"kty": kty, **{name: _text(jwk, name, maximum=2048) for name in PUBLIC_MEMBERS[kty]}}
+    named = {"kid": prepared.kid} if prepared.kid else {}
+    return {**stored, **named, "alg": prepared.algorithm, "use": "sig"}
 
 
 def import_public_jwks(document: object, *, allow_hmac: bool = False) -> Sequence[PreparedKey]:

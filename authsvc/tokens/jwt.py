@@ -24,6 +24,7 @@ from authsvc.tokens.compact import CompactParts, take_apart
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 DEFAULT_ALGORITHM = "RS256"
+SHARED_SECRET_ALGORITHM = "HS256"
 RSA_BITS = 2048
 THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -63,10 +64,15 @@ class SigningKeyBackend(TokenBackend):
         """Return the payload of a token already taken apart, after header and signature."""
         if check_header(parts.header) != self.kid or parts.header["alg"] != self.algorithm:
             raise TokenRefused("key")
-        public_key = public_key_of(json.dumps(self.public_jwk, sort_keys=True))
-        if not _VERIFIERS[self.algorithm].verify(parts.signing_input, public_key, parts.signature):
+        if not _VERIFIERS[self.algorithm].verify(parts.signing_input, self._checking_key(), parts.signature):
             raise TokenRefused("signature")
         return parts.payload
+
+    def _checking_key(self) -> Any:
+        """Return the public half; a shared secret, which has none, checks with itself."""
+        if self.algorithm == SHARED_SECRET_ALGORITHM:
+            return self.prepared_signing_key
+        return public_key_of(json.dumps(self.public_jwk, sort_keys=True))
 
 
 def generate_key(algorithm: str) -> GeneratedKey:
@@ -104,6 +110,12 @@ def public_key_of(jwk_text: str) -> Any:
     if PRIVATE_MEMBERS & set(jwk):
         raise TokenRefused("private key in a public place")
     return _VERIFIERS[jwk["alg"]].from_jwk(jwk_text)
+
+
+def is_signed_with(jwk: Mapping[str, str], parts: CompactParts) -> bool:
+    """True when the parts carry a good signature of the key; its ``alg`` decides how, never the token's."""
+    public_key = public_key_of(json.dumps(dict(jwk), sort_keys=True))
+    return bool(_VERIFIERS[jwk["alg"]].verify(parts.signing_input, public_key, parts.signature))
 
 
 def public_pem(jwk: Mapping[str, str]) -> str:

@@ -38,11 +38,16 @@ VERIFYING_STATES = (SigningKeyState.ACTIVE, SigningKeyState.RETIRING)
 
 
 class SigningKey(EnvironmentOwned):
-    """One asymmetric key of an environment; the private half is sealed."""
+    """One asymmetric key of an environment; the private half is sealed.
+
+    A shared secret (HS256) belongs to one ``audience`` of a development environment, has no public half and is never
+    part of a key set.
+    """
 
     id = models.CharField(primary_key=True, max_length=40, default=new_signing_key_id, editable=False)
     kid = models.CharField(max_length=64, unique=True)
     algorithm = models.CharField(max_length=10)
+    audience = models.CharField(max_length=255, blank=True)
     state = models.CharField(max_length=10, choices=SigningKeyState.choices)
     public_jwk = models.JSONField()
     private_sealed = models.TextField(blank=True)
@@ -57,7 +62,7 @@ class SigningKey(EnvironmentOwned):
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "algorithm"],
+                fields=["environment", "algorithm", "audience"],
                 condition=models.Q(state="active"),
                 name="signing_key_one_active_per_algorithm",
             )
@@ -78,6 +83,7 @@ class IssuedToken(EnvironmentOwned):
     grant_type = models.CharField(max_length=60)
     trust_level = models.PositiveSmallIntegerField(default=0)
     family_id = models.CharField(max_length=40, blank=True)
+    actors = models.JSONField(default=list, help_text="Who acts for the principal, the present one first (RFC 8693).")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -93,6 +99,22 @@ class IssuedToken(EnvironmentOwned):
             models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
             models.Index(fields=["family_id"], condition=~models.Q(family_id=""), name="issued_token_by_family"),
         ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class UsedAssertion(EnvironmentOwned):
+    """A client assertion that was used, until it would have expired; the id is a hash of client and ``jti``."""
+
+    id = models.CharField(primary_key=True, max_length=64)
+    expires_at = models.DateTimeField()
+
+    objects = TenantScopedManager["UsedAssertion"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        indexes = [models.Index(fields=["expires_at"], name="used_assertion_by_expiry")]
 
     def __str__(self) -> str:
         return self.id

@@ -17,8 +17,8 @@ from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
 from authsvc.tokens.compact import take_apart
 from authsvc.tokens.issuer import issuer_of
-from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SigningKeyBackend
-from authsvc.tokens.keys import active_key, signing_backend
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
+from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, verifying_backend
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
@@ -62,6 +62,7 @@ class TokenRequest:
     grant_type: str
     device_id: str = ""
     family_id: str = ""
+    actors: tuple[str, ...] = ()
     algorithm: str = DEFAULT_ALGORITHM
 
 
@@ -69,7 +70,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
     """Sign an access token in the caller's environment, and write its row and audit event in one transaction."""
     claims = _claims(caller, request, now)
     with transaction.atomic():
-        key = active_key(caller, algorithm=request.algorithm, now=now)
+        key = _minting_key(caller, request, now)
         text = signing_backend(key).encode(as_payload(claims))
         IssuedToken(
             id=claims.jti,
@@ -82,6 +83,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             grant_type=request.grant_type,
             trust_level=request.trust_level,
             family_id=request.family_id,
+            actors=list(request.actors),
             created_at=now,
             expires_at=claims.expires_at,
         ).save(force_insert=True)
@@ -97,10 +99,12 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     parts = take_apart(raw)
     known = _verifying_key(check_header(parts.header))
     key = known.value
-    payload = SigningKeyBackend(kid=key.kid, algorithm=key.algorithm, public_jwk=key.public_jwk).check(parts)
+    payload = verifying_backend(key).check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name
     issuer = issuer_of(tenant, environment)
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
+    if key.audience and claims.audience != key.audience:
+        raise TokenRefused("aud")
     if is_revoked(key.tenant_id, claims.jti):
         raise TokenRefused("revoked")
     return VerifiedToken(key.tenant_id, key.environment_id, claims, known.changes)
@@ -163,6 +167,7 @@ def _claims(caller: Caller, request: TokenRequest, now: datetime) -> AccessClaim
         scopes=tuple(sorted(request.scopes)),
         trust_level=request.trust_level,
         device_id=request.device_id,
+        actors=request.actors,
     )
 
 
@@ -176,6 +181,12 @@ def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str 
         "grant_type": request.grant_type,
         "expires_at": claims.expires_at.isoformat(),
     }
+
+
+def _minting_key(caller: Caller, request: TokenRequest, now: datetime) -> SigningKey:
+    if request.algorithm == SHARED_SECRET_ALGORITHM:
+        return get_shared_secret(caller, audience=request.audience)
+    return active_key(caller, algorithm=request.algorithm, now=now)
 
 
 def _verifying_key(kid: str) -> Known[SigningKey]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -11,10 +12,12 @@ from authsvc.tenants.models import PrincipalKind
 from authsvc.tenants.services import create_principal
 from authsvc.tokens.api_keys import IssuedKey, issue_api_key
 from authsvc.tokens.issuer import API_AUDIENCE
-from authsvc.tokens.jwt import ALGORITHMS, DEFAULT_ALGORITHM
+from authsvc.tokens.jwt import ALGORITHMS, DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
+from authsvc.tokens.keys import create_shared_secret, retire_shared_secrets
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
+from authsvc.web.secret_text import SecretText
 from rbac.models import Gateway, GatewayKind
 from rbac.scopes import AGENTOS_ADMIN, parse_admin_scope
 from rbac.services.roles import NameTaken
@@ -76,6 +79,8 @@ def update_gateway(
     if admin_scope is not None:
         parse_admin_scope(admin_scope)
     with transaction.atomic():
+        if algorithm is not None and gateway.algorithm == SHARED_SECRET_ALGORITHM:
+            retire_shared_secrets(caller, audience=gateway.audience, now=now)
         for field in changed:
             setattr(gateway, field, new[field])
         gateway.save(update_fields=changed)
@@ -89,6 +94,26 @@ def delete_gateway(caller: Caller, *, gateway: Gateway, now: datetime) -> None:
         detail = {"audience": gateway.audience}
         record(caller, "gateway.deleted", subject_id=gateway.id, detail=detail, now=now)
         gateway.principal.delete()
+
+
+def acknowledge_key_set(caller: Caller, *, gateway: Gateway, kids: Sequence[str], now: datetime) -> Gateway:
+    """Note which keys a gateway has loaded: a next key is activated only after every gateway has it."""
+    gateway.acknowledged_kids, gateway.acknowledged_at = sorted(set(kids)), now
+    with transaction.atomic():
+        gateway.save(update_fields=["acknowledged_kids", "acknowledged_at"])
+        detail = {"kids": gateway.acknowledged_kids}
+        record(caller, "gateway.key_set_acknowledged", subject_id=gateway.id, detail=detail, now=now)
+    return gateway
+
+
+def use_shared_secret(caller: Caller, *, gateway: Gateway, now: datetime) -> SecretText:
+    """Let a development gateway check with a shared secret (HS256), made anew; raises ``SharedSecretRefused``."""
+    with transaction.atomic():
+        _, secret = create_shared_secret(caller, audience=gateway.audience, now=now)
+        gateway.algorithm = SHARED_SECRET_ALGORITHM
+        gateway.save(update_fields=["algorithm"])
+        record(caller, "gateway.updated", subject_id=gateway.id, detail={"changed": ["algorithm"]}, now=now)
+    return secret
 
 
 def issue_gateway_token(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -11,13 +11,17 @@ from authsvc.audit.record import record
 from authsvc.tenants.models import PrincipalKind, PrincipalState
 from authsvc.tenants.services import create_principal, set_principal_state
 from authsvc.tokens.api_keys import IssuedKey, issue_api_key, rotate_api_key
+from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.jwk import registered_jwk
 from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.caller import Caller
-from authsvc.web.problems import NotFound
+from authsvc.web.problems import NotFound, ValidationFailed
 from rbac.models import ServiceAccount
 from rbac.scopes import AUTHSVC_ADMIN
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
+
+JwkDocument = Mapping[str, object]
 
 
 def create_service_account(
@@ -27,6 +31,7 @@ def create_service_account(
     description: str = "",
     maximum_scopes: Sequence[str] = (),
     default_scopes: Sequence[str] = (),
+    public_jwks: Sequence[JwkDocument] = (),
     now: datetime,
 ) -> ServiceAccount:
     """Create a service account without any right yet; raises ``ValidationFailed``."""
@@ -40,6 +45,7 @@ def create_service_account(
             description=description,
             maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes"),
             default_scopes=checked_scopes(default_scopes, field="default_scopes"),
+            public_jwks=checked_jwks(public_jwks),
             created_at=now,
         )
         account.save(force_insert=True)
@@ -54,6 +60,7 @@ def update_service_account(
     description: str | None = None,
     maximum_scopes: Sequence[str] | None = None,
     default_scopes: Sequence[str] | None = None,
+    public_jwks: Sequence[JwkDocument] | None = None,
     state: PrincipalState | None = None,
     reason: str = "",
     now: datetime,
@@ -66,6 +73,7 @@ def update_service_account(
             ("description", description),
             ("maximum_scopes", maximum_scopes),
             ("default_scopes", default_scopes),
+            ("public_jwks", public_jwks),
         )
         if value is not None
     ]
@@ -79,7 +87,10 @@ def update_service_account(
             account.maximum_scopes = checked_scopes(maximum_scopes, field="maximum_scopes")
         if default_scopes is not None:
             account.default_scopes = checked_scopes(default_scopes, field="default_scopes")
-        account.save(update_fields=["description", "maximum_scopes", "default_scopes"])
+        if public_jwks is not None:
+            require_may_hand_out(caller, [AUTHSVC_ADMIN], gateway=None, now=now)
+            account.public_jwks = checked_jwks(public_jwks)
+        account.save(update_fields=["description", "maximum_scopes", "default_scopes", "public_jwks"])
         if changed:
             record(caller, "principal.updated", subject_id=account.id, detail={"changed": changed}, now=now)
         if state is not None and state != account.principal.state:
@@ -130,6 +141,17 @@ def rotate_account_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now
     """Give a key a new secret, shown once; like issuing it, this needs what the secret opens. Raises ``NotHeld``."""
     require_may_hand_out(caller, _opened_by(ApiKeyKind(key.kind), key.scopes), gateway=None, now=now)
     return rotate_api_key(caller, key=key, overlap_seconds=overlap_seconds, now=now)
+
+
+def checked_jwks(documents: Sequence[JwkDocument]) -> list[dict[str, str]]:
+    """Return a client's public keys, checked; raises ``ValidationFailed`` saying which one is wrong and why."""
+    keys = []
+    for number, document in enumerate(documents):
+        try:
+            keys.append(registered_jwk(document))
+        except TokenRefused as refusal:
+            raise ValidationFailed(errors={f"public_jwks.{number}": [f"Not accepted: {refusal}."]}) from refusal
+    return keys
 
 
 def get_service_account(caller: Caller, account_id: str) -> ServiceAccount:

@@ -10,8 +10,11 @@ from authsvc.tokens.api_keys import get_api_key, revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey
 from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
+from authsvc.web.scope_rules import ANY_CALLER
 from rbac.models import Gateway
+from rbac.permissions import require_scope
 from rbac.serializers import (
+    AcknowledgementInput,
     GatewayChange,
     GatewayInput,
     GatewayOutput,
@@ -20,13 +23,16 @@ from rbac.serializers import (
     KeyOutput,
     ReasonInput,
     RotationInput,
+    SharedSecretOutput,
 )
 from rbac.services.gateways import (
+    acknowledge_key_set,
     create_gateway,
     delete_gateway,
     get_gateway,
     issue_gateway_token,
     update_gateway,
+    use_shared_secret,
 )
 from rbac.views.service_accounts import shown_once
 
@@ -124,6 +130,36 @@ class GatewayTokenRotation(ApiView):
         key = _key(self.caller, gateway_id, key_id)
         overlap = self.fields(RotationInput)["overlap_seconds"]
         return shown_once(rotate_api_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
+
+
+class KeySetAcknowledgement(ApiView):
+    """Which keys a gateway has loaded."""
+
+    required_scopes = {"POST": ANY_CALLER}
+
+    @extend_schema(request=AcknowledgementInput, responses=GatewayOutput)
+    def post(self, request: Request, gateway_id: str) -> Response:
+        """Say which keys the gateway has: itself with its own token, or whoever holds gateways:write."""
+        gateway = get_gateway(self.caller, gateway_id)
+        if self.caller.principal_id != gateway.id:
+            require_scope(self.caller, "gateways:write")
+        kids = self.fields(AcknowledgementInput)["kids"]
+        return Response(GatewayOutput(acknowledge_key_set(self.caller, gateway=gateway, kids=kids, now=self.now)).data)
+
+
+class GatewaySharedSecret(ApiView):
+    """The shared secret of a development gateway."""
+
+    required_scopes = {"POST": "gateways:write"}
+    sensitive = True
+
+    @extend_schema(request=None, responses={201: SharedSecretOutput})
+    def post(self, request: Request, gateway_id: str) -> Response:
+        """Sign this gateway's tokens with a fresh shared secret (HS256); dev only, shown this once."""
+        gateway = get_gateway(self.caller, gateway_id)
+        secret = use_shared_secret(self.caller, gateway=gateway, now=self.now)
+        document = {"algorithm": gateway.algorithm, "secret": secret.reveal()}
+        return Response(document, status=201, headers={"Cache-Control": "no-store"})
 
 
 def _key(caller: Caller, gateway_id: str, key_id: str) -> ApiKey:
