@@ -307,7 +307,7 @@ class ProviderEntry(EnvironmentOwned):
     Not shared between environments: whoever may write in dev must not choose where prod sends refresh tokens.
     """
 
-    slug = models.CharField(max_length=64)
+    slug = models.CharField(max_length=128)
     label = models.CharField(max_length=200, blank=True)
     env_names = models.JSONField(default=list)
     prefixes = models.JSONField(default=list, help_text="What an API key begins with; empty: anything.")

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from authsvc.web import paths  # noqa: F401 - registers <id:…> and <name:…>
-from profiles.views import export, profiles, resolution, status, usage
+from profiles.views import export, profiles, providers, resolution, status, usage
 
 urlpatterns = [
     path("profiles", profiles.ProfileList.as_view()),
@@ -18,6 +18,8 @@ urlpatterns = [
     path("credentials/report", usage.CredentialReport.as_view()),
     path("sessions/<name:session>/pin", resolution.SessionPinDetail.as_view()),
     path("credentials/resolve", resolution.Resolve.as_view()),
+    path("providers", providers.ProviderList.as_view()),
+    path("providers/<name:provider>", providers.ProviderDetail.as_view()),
     path("status", status.Status.as_view()),
     path("order/<name:provider>", resolution.OrderDetail.as_view(), name="order"),
     path("agents/<name:agent>/order/<name:provider>", resolution.OrderDetail.as_view(), name="agent-order"),

@@ -6,16 +6,13 @@ on top, because whoever holds one can use it up. Every export is audited before 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from authsvc.audit.record import record
-from authsvc.vault.services import open_text
 from authsvc.web.caller import Caller
 from authsvc.web.problems import InsufficientScope, ValidationFailed
-from authsvc.web.secret_text import SecretText
 from profiles.interchange.coercion import read_reference
 from profiles.interchange.render import (
     RefreshTokens,
@@ -35,6 +32,8 @@ from profiles.providers import Kind
 from profiles.services.order import EVERY_AGENT
 from profiles.services.remainder import Remainder, open_remainder
 from profiles.services.resolve import expiry_of
+from profiles.services.store import SecretMaterial, open_version
+from rbac.credential_kinds import CredentialKind, permits
 from rbac.scopes import AUTHSVC_ADMIN, covers
 
 EXPORT_FORMATS = ("openclaw", "openclaw_split", "argentos", "dotenv")
@@ -85,9 +84,16 @@ def _require_scopes(caller: Caller, query: ExportQuery) -> None:
     wanted = list(FULL_SCOPES)
     if query.refresh_tokens is RefreshTokens.INCLUDE:
         wanted.append(AUTHSVC_ADMIN)
-    missing = [scope for scope in wanted if not covers(caller.scopes, scope, admin_scope=AUTHSVC_ADMIN)]
+    missing = [scope for scope in wanted if not _may(caller, scope)]
     if missing:
         raise InsufficientScope(f"An export with secrets requires {' '.join(missing)}.")
+
+
+def _may(caller: Caller, scope: str) -> bool:
+    """Commands and the system show no proof of a kind; everybody else is also bound by what its kind may carry."""
+    if caller.proof in set(CredentialKind) and not permits(CredentialKind(caller.proof), scope):
+        return False
+    return covers(caller.scopes, scope, admin_scope=AUTHSVC_ADMIN)
 
 
 def _render(caller: Caller, query: ExportQuery, store: ParsedStore) -> Export:
@@ -126,26 +132,20 @@ def _stored(caller: Caller, query: ExportQuery) -> tuple[ParsedStore, tuple[Find
 
 
 def _entry(credential: Credential, *, is_full: bool) -> ParsedEntry:
-    profile, opened = credential.profile, _opened(credential, is_full=is_full)
-    references = {name: read_reference(raw) for name, raw in (opened.get("reference") or {}).items()}
+    profile, kind = credential.profile, Kind(credential.kind)
+    # Without secrets only what is a reference is opened: the file shows where the secret is kept.
+    material = open_version(credential) if is_full or credential.has_reference else SecretMaterial(kind, {})
+    references = {name: read_reference(raw) for name, raw in (material.reference or {}).items()}
     return ParsedEntry(
         profile_id=profile.key,
         provider=profile.provider,
-        kind=Kind(credential.kind),
-        secrets={name: SecretText(text) for name, text in opened["secrets"].items()} if is_full else {},
+        kind=kind,
+        secrets=material.secrets if is_full else {},
         references={name: found for name, found in references.items() if found is not None},
         expires_at_ms=expiry_of(credential.expires_at_ms),
         extras=profile.extras,
-        sealed_extras=SecretText(opened["extras"]) if is_full and opened["extras"] else None,
+        sealed_extras=material.sealed_extras if is_full else None,
     )
-
-
-def _opened(credential: Credential, *, is_full: bool) -> dict[str, dict[str, Json]]:
-    """Without secrets only what is a reference is opened: the file shows where the secret is kept."""
-    if not is_full and not credential.has_reference:
-        return {"secrets": {}, "reference": {}, "extras": {}}
-    opened: dict[str, dict[str, Json]] = json.loads(open_text(credential.place(), credential.sealed).reveal())
-    return opened
 
 
 def _order(caller: Caller, agent: str, remainder: Remainder) -> Mapping[str, tuple[str, ...]] | None:

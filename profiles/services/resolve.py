@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from authsvc.audit.record import record
 from authsvc.vault.envelope import SealBroken
-from authsvc.vault.services import open_text
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, Forbidden, NotFound, Problem
 from authsvc.web.secret_text import SecretText
@@ -19,12 +17,13 @@ from profiles.interchange.usage import usage_from_json
 from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind, billing_of, env_names_of, has_prompt_caching
 from profiles.references import Strategy
+from profiles.refresh import RefreshFailed, fresh_credential
 from profiles.resolution import FailureCode, Resolution, ResolutionFailure, choose
 from profiles.services.leases import LeaseUse, record_lease
 from profiles.services.order import find_order
 from profiles.services.pins import effective_pin, remember_choice
 from profiles.services.settings import preferred_kind_of, profile_settings
-from profiles.services.store import MAIN_FIELD
+from profiles.services.store import open_version
 
 
 class NoCredentials(NotFound):
@@ -93,10 +92,7 @@ class Release:
 def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) -> Release:
     """Choose a profile, open its current version and record the lease; raises one of the four failures above."""
     rows = candidate_rows(caller, query)
-    resolution = resolve_rows(caller, query, rows, now=now)
-    if resolution.chosen is None:
-        raise _refused(caller, query, resolution, now)
-    profile, credential = next(row for row in rows if row[0].key == resolution.chosen)
+    resolution, profile, credential = _choose_fresh(caller, query, rows, now)
     value = _open(caller, credential, now)
     use = LeaseUse(query.agent, query.session, query.purpose, query.gateway)
     lease = record_lease(
@@ -112,12 +108,26 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
     return Release(lease, profile, credential, value, resolution)
 
 
-def resolve_rows(
-    caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], *, now: datetime
-) -> Resolution:
-    """Return the pure resolution over stored rows; writes nothing and opens nothing."""
+def _choose_fresh(
+    caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], now: datetime
+) -> tuple[Resolution, Profile, Credential]:
+    """Choose a profile and refresh its login if need be; one that cannot be refreshed counts as having no secret."""
     request = request_of(caller, query, now=now)
-    return choose(request, [candidate_of(profile, credential) for profile, credential in rows])
+    dead: dict[str, RefreshFailed] = {}
+    while True:
+        resolution = choose(request, [_candidate(row, is_dead=row[0].key in dead) for row in rows])
+        if resolution.chosen is None:
+            raise _refused(caller, query, resolution, now, next(iter(dead.values()), None))
+        profile, credential = next(row for row in rows if row[0].key == resolution.chosen)
+        try:
+            return resolution, profile, fresh_credential(caller, profile=profile, credential=credential, now=now)
+        except RefreshFailed as failed:
+            dead[profile.key] = failed
+
+
+def _candidate(row: tuple[Profile, Credential], *, is_dead: bool) -> Candidate:
+    candidate = candidate_of(*row)
+    return replace(candidate, has_secret=False, has_refresh=False) if is_dead else candidate
 
 
 def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> ResolutionRequest:
@@ -193,23 +203,29 @@ def expiry_of(expires_at_ms: int | None) -> Expiry:
 
 def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
     try:
-        document = json.loads(open_text(credential.place(), credential.sealed).reveal())
+        material = open_version(credential)
     except SealBroken as broken:
         detail = {"profile_id": credential.profile_id, "version": credential.version, "reason": broken.slug}
         record(caller, "credential.open_failed", subject_id=credential.id, detail=detail, now=now)
         raise
-    return SecretText(document["secrets"][MAIN_FIELD[Kind(credential.kind)]])
+    return material.main
 
 
-def _refused(caller: Caller, query: ResolveQuery, resolution: Resolution, now: datetime) -> Problem:
+def _refused(
+    caller: Caller, query: ResolveQuery, resolution: Resolution, now: datetime, unrefreshed: RefreshFailed | None
+) -> Problem:
+    """A login that could not be refreshed is the reason when nothing else is left: the client must not fall back."""
     failure = resolution.failure or ResolutionFailure(FailureCode.NO_CREDENTIALS)
+    is_refresh = unrefreshed is not None and failure.code is not FailureCode.ALL_IN_COOLDOWN
     detail = {
         "provider": query.provider,
-        "code": str(failure.code),
+        "code": RefreshFailed.slug if is_refresh else str(failure.code),
         "agent": query.agent,
         "purpose": query.purpose,
     }
     record(caller, "credential.refused", subject_id=query.provider, detail=detail, now=now)
+    if is_refresh and unrefreshed is not None:
+        return unrefreshed
     extra: dict[str, object] = {"trace": trace_document(resolution), "env_names": list(env_names_of(query.provider))}
     if failure.profile_id is not None:
         extra |= {"profile": failure.profile_id, "reason": str(failure.reason)}

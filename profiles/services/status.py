@@ -61,7 +61,7 @@ def status_document(caller: Caller, query: StatusQuery, *, now: datetime) -> dic
     """Return the document of ``models status --json``, with ``check`` 0, 1 or 2."""
     rows = _rows(caller, query)
     tenant_warn_ms = _tenant_warn_ms(caller)
-    health = [_health(row, query, tenant_warn_ms, now) for row in _with_failures(caller, rows)]
+    health = [_health(row, query, tenant_warn_ms, now) for row in _with_failures(caller, rows, now)]
     in_use = query.providers or _providers_in_use(caller, rows)
     resolutions = {provider: _resolution(caller, query, rows, provider, now) for provider in sorted(in_use)}
     code = check(health, in_use, query.compat, _effective(resolutions))
@@ -106,13 +106,18 @@ def _rows(caller: Caller, query: StatusQuery) -> list[Row]:
     return [(profile, by_profile.get(profile.id)) for profile in by_key.values()]
 
 
-def _with_failures(caller: Caller, rows: Sequence[Row]) -> list[tuple[Profile, Credential | None, bool]]:
+def _with_failures(caller: Caller, rows: Sequence[Row], now: datetime) -> list[tuple[Profile, Credential | None, bool]]:
+    """A refresh that failed for good counts at once, one that will be tried again only when the login has ended."""
     failed = OAuthRefresh.objects.for_environment(caller).exclude(failure_reason="")
-    versions = dict(failed.values_list("profile_id", "failed_version"))
-    return [
-        (profile, credential, credential is not None and versions.get(profile.id) == credential.version)
-        for profile, credential in rows
-    ]
+    by_profile = {row.profile_id: row for row in failed}
+
+    def has_failed(profile: Profile, credential: Credential | None) -> bool:
+        row = by_profile.get(profile.id)
+        if row is None or credential is None or row.failed_version != credential.version:
+            return False
+        return row.is_terminal or (credential.expires_at_ms or 0) <= milliseconds(now)
+
+    return [(profile, credential, has_failed(profile, credential)) for profile, credential in rows]
 
 
 def _health(

@@ -13,10 +13,11 @@ from django.db.models import Max
 from authsvc.audit.record import record
 from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.formats import keyed_hash
-from authsvc.vault.services import seal_text
+from authsvc.vault.services import open_text, seal_text
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
+from profiles.interchange.store import JsonObject
 from profiles.models import (
     DEFAULT_AGENT,
     ROTATE_AFTER_DAYS,
@@ -56,7 +57,7 @@ class SecretMaterial:
     secrets: Mapping[str, SecretText] = field(repr=False)
     expires_at_ms: int | None = None
     sealed_extras: SecretText | None = None
-    reference: Mapping[str, object] | None = None
+    reference: JsonObject | None = None
 
     @property
     def main(self) -> SecretText:
@@ -241,6 +242,18 @@ def as_text(material: SecretMaterial) -> SecretText:
         "reference": dict(material.reference) if material.reference else None,
     }
     return SecretText(json.dumps(document))
+
+
+def open_version(credential: Credential) -> SecretMaterial:
+    """Return what is sealed in a version; raises ``SealBroken`` or what else the vault refuses."""
+    document = json.loads(open_text(credential.place(), credential.sealed).reveal())
+    return SecretMaterial(
+        kind=Kind(credential.kind),
+        secrets={name: SecretText(text) for name, text in document["secrets"].items()},
+        expires_at_ms=credential.expires_at_ms,
+        sealed_extras=SecretText(document["extras"]) if document["extras"] else None,
+        reference=document["reference"],
+    )
 
 
 def fingerprint_of(secret: SecretText) -> str:

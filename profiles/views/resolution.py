@@ -10,11 +10,12 @@ from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
 from profiles.candidates import PinSource, Requirement
 from profiles.models import ProfileOrder
-from profiles.providers import Kind, env_name_for
+from profiles.providers import Kind
 from profiles.references import parse_model_reference
 from profiles.serializers import OrderInput, OrderOutput, ReleaseOutput, ResolveInput
 from profiles.services.order import EVERY_AGENT, clear_order, dangling_warnings, set_order
 from profiles.services.pins import clear_pin, get_pin, set_pin
+from profiles.services.providers import env_name_of
 from profiles.services.resolve import Release, ResolveQuery, expires_at_of, resolve_credential, trace_document
 from profiles.usage_serializers import PinInput, PinOutput
 
@@ -113,7 +114,7 @@ def release_document(caller: Caller, release: Release, view: str) -> dict[str, o
         "version": release.credential.version,
         "provider": release.profile.provider,
         "kind": release.credential.kind,
-        "env_name": env_name_for(release.profile.provider, Kind(release.credential.kind)),
+        "env_name": env_name_of(caller, provider=release.profile.provider, kind=Kind(release.credential.kind)),
         "tenant": caller.tenant,
         "environment": caller.environment,
         "value": release.value.reveal(),
