@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 
+from authsvc.gate.device_flow import DEVICE_CODE
 from authsvc.gate.token import GRANT_TYPES
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.issuer import issuer_of
@@ -23,7 +24,8 @@ def metadata_endpoint(request: HttpRequest, tenant: str, environment: str) -> Js
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": [],
-        "grant_types_supported": list(GRANT_TYPES),
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
+        "grant_types_supported": [*GRANT_TYPES, DEVICE_CODE],
         "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "introspection_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "revocation_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,

@@ -5,11 +5,13 @@ It lives here because tokens are issued here.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.gate.issue import Asked, Holder, issue_token
+from authsvc.gate.device_tokens import issue_device_token
 from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
@@ -17,7 +19,6 @@ from authsvc.web.request_id import request_id_of
 from authsvc.web.scope_rules import PROOF_IN_BODY
 from devices.serializers import AuthenticatedOutput, DeviceOutput, SecretInput
 from devices.services.authenticate import ProvenDevice, authenticate_device
-from rbac.services.effective import effective_scopes
 
 
 class DeviceAuthentication(ApiView):
@@ -38,29 +39,18 @@ class DeviceAuthentication(ApiView):
             request_id=request_id_of(request._request),
             now=self.now,
         )
-        asked = Asked((), proven.device.gateway.audience if proven.device.gateway else "", "device_secret")
-        minted = issue_token(proven.caller, self._holder(proven), asked, now=self.now)
-        document = {
-            "authenticated": True,
-            "device": DeviceOutput(proven.device).data,
-            "access_token": minted.text.reveal(),
-            "token_type": "Bearer",
-            "expires_in": int((minted.claims.expires_at - self.now).total_seconds()),
-            "scope": " ".join(minted.claims.scopes),
-        }
-        return Response(document, headers={"Cache-Control": "no-store"})
+        return authenticated_response(proven, "device_secret", self.now)
 
-    def _holder(self, proven: ProvenDevice) -> Holder:
-        gateway = proven.device.gateway
-        held = effective_scopes(
-            tenant_id=proven.caller.tenant_id, principal_id=proven.device.id, gateway=gateway, now=self.now
-        )
-        return Holder(
-            principal=proven.device.principal,
-            client_id=proven.device.id,
-            maximum_scopes=(),
-            default_scopes=tuple(sorted(held)),
-            trust=proven.trust,
-            device_id=proven.device.id,
-            may_be_empty=True,
-        )
+
+def authenticated_response(proven: ProvenDevice, grant_type: str, now: datetime) -> Response:
+    """Return the answer to a good proof: the device and its short access token."""
+    minted = issue_device_token(proven, grant_type=grant_type, now=now)
+    document = {
+        "authenticated": True,
+        "device": DeviceOutput(proven.device).data,
+        "access_token": minted.text.reveal(),
+        "token_type": "Bearer",
+        "expires_in": int((minted.claims.expires_at - now).total_seconds()),
+        "scope": " ".join(minted.claims.scopes),
+    }
+    return Response(document, headers={"Cache-Control": "no-store"})
