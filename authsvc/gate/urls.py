@@ -36,6 +36,8 @@ api = [
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
     path("devices/<id:device_id>/authenticate", device_authentication.DeviceAuthentication.as_view()),
+    path("devices/<id:device_id>/challenge", device_authentication.DeviceChallenge.as_view()),
+    path("devices/<id:device_id>/prove", device_authentication.DeviceProof.as_view()),
     path("audit", audit.AuditList.as_view()),
     path("audit/export", audit.AuditExport.as_view()),
     path("audit/checkpoints", audit.AuditCheckpointList.as_view()),

@@ -1,4 +1,4 @@
-"""``POST /devices/{id}/authenticate``: a device's secret becomes a short access token.
+"""``POST /devices/{id}/authenticate``, ``/challenge`` and ``/prove``: a secret or signature becomes a short token.
 
 It lives here because tokens are issued here.
 """
@@ -17,8 +17,10 @@ from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
 from authsvc.web.scope_rules import PROOF_IN_BODY
-from devices.serializers import AuthenticatedOutput, DeviceOutput, SecretInput
-from devices.services.authenticate import ProvenDevice, authenticate_device
+from devices.proof import PayloadVersion
+from devices.serializers import AuthenticatedOutput, ChallengeOutput, DeviceOutput, SecretInput, SignatureInput
+from devices.services.authenticate import Attempt, ProvenDevice, authenticate_device
+from devices.services.challenge import NONCE_SECONDS, SignedChallenge, new_challenge, prove_device
 
 
 class DeviceAuthentication(ApiView):
@@ -40,6 +42,38 @@ class DeviceAuthentication(ApiView):
             now=self.now,
         )
         return authenticated_response(proven, "device_secret", self.now)
+
+
+class DeviceChallenge(ApiView):
+    """A nonce for a device with a key."""
+
+    required_scopes = {"POST": PROOF_IN_BODY}
+    sensitive = True
+
+    @extend_schema(request=None, responses=ChallengeOutput)
+    def post(self, request: Request, device_id: str) -> Response:
+        """Give a nonce to sign; the answer is the same for an id that does not exist."""
+        nonce = new_challenge(device_id, now=self.now)
+        return Response({"nonce": nonce, "expires_in": NONCE_SECONDS}, headers={"Cache-Control": "no-store"})
+
+
+class DeviceProof(ApiView):
+    """A signed nonce."""
+
+    required_scopes = {"POST": PROOF_IN_BODY}
+    sensitive = True
+
+    @extend_schema(request=SignatureInput, responses=AuthenticatedOutput)
+    def post(self, request: Request, device_id: str) -> Response:
+        """Exchange a signature by the device's key for a short access token; any bad proof is the same 401."""
+        fields = self.fields(SignatureInput)
+        signed = SignedChallenge(
+            **{**fields, "version": PayloadVersion(fields["version"]), "scopes": tuple(fields["scopes"])}
+        )
+        bearer = request.user if isinstance(request.user, Caller) else None
+        address, request_id = client_address(request._request), request_id_of(request._request)
+        proven = prove_device(Attempt(device_id, bearer, address, request_id, self.now), signed)
+        return authenticated_response(proven, "device_signature", self.now)
 
 
 def authenticated_response(proven: ProvenDevice, grant_type: str, now: datetime) -> Response:
