@@ -23,6 +23,7 @@ def metadata_endpoint(request: HttpRequest, tenant: str, environment: str) -> Js
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": [],
+        "device_authorization_endpoint": f"{issuer}/oauth/device_authorization",
         "grant_types_supported": list(grant_types()),
         "token_endpoint_auth_methods_supported": CLIENT_AUTHENTICATION,
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),

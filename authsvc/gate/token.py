@@ -6,8 +6,8 @@ register themselves: ``refresh_grant``, ``exchange`` and the device flow, each o
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from django.http import HttpRequest, JsonResponse, QueryDict
@@ -38,11 +38,12 @@ class TokenCall:
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """What the endpoint hands out; ``issued_token_type`` belongs to token exchange alone."""
+    """What the endpoint hands out; ``members`` are what a grant type adds to the answer."""
 
     minted: MintedToken
     refresh_token: SecretText | None = None
     issued_token_type: str = ""
+    members: Mapping[str, str] = field(default_factory=dict)
 
 
 GrantHandler = Callable[[TokenCall], TokenAnswer]
@@ -82,6 +83,7 @@ def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:
         "token_type": "Bearer",
         "expires_in": int((minted.claims.expires_at - now).total_seconds()),
         "scope": " ".join(minted.claims.scopes),
+        **answer.members,
     }
     if answer.refresh_token is not None:
         body["refresh_token"] = answer.refresh_token.reveal()

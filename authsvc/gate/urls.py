@@ -4,26 +4,29 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
 from authsvc.gate import exchange, refresh_grant  # noqa: F401 - they register their grant types
+from authsvc.gate.device_flow import device_authorization_endpoint
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, keys, tokens
+from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, tokens
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
-from authsvc.web.methods import require_post, require_read
+from authsvc.web.methods import require_method, require_post, require_read
 
 ISSUER = "t/<slug:tenant>/<slug:environment>"
 
 oauth = [
     path(f"{ISSUER}/oauth/token", csrf_exempt(require_post(token_endpoint))),
+    path(f"{ISSUER}/oauth/device_authorization", csrf_exempt(require_post(device_authorization_endpoint))),
     path(f"{ISSUER}/oauth/introspect", csrf_exempt(require_post(introspection_endpoint))),
     path(f"{ISSUER}/oauth/revoke", csrf_exempt(require_post(revocation_endpoint))),
     path(f"{ISSUER}/.well-known/jwks.json", require_read(jwks_endpoint)),
     path(f"{ISSUER}/jwks.pem", require_read(pem_endpoint)),
     path(f"{ISSUER}/gateways/<name:gateway>/forward-auth", csrf_exempt(forward_auth_endpoint)),
     path(f"{ISSUER}/gateways/<name:gateway>/forward-auth<anything:suffix>", csrf_exempt(forward_auth_endpoint)),
+    path("device", require_method("GET", "HEAD", "POST")(device_page.device_page)),
     path(f".well-known/oauth-authorization-server/{ISSUER}", require_read(metadata_endpoint)),
     path(f".well-known/openid-configuration/{ISSUER}", require_read(metadata_endpoint)),
     path(f"{ISSUER}/.well-known/oauth-authorization-server", require_read(metadata_endpoint)),
@@ -41,6 +44,8 @@ api = [
     path("keys/activate", keys.KeyActivation.as_view()),
     path("keys/<id:key_id>/retire", keys.KeyRetirement.as_view()),
     path("devices/<id:device_id>/authenticate", device_authentication.DeviceAuthentication.as_view()),
+    path("devices/<id:device_id>/challenge", device_authentication.DeviceChallenge.as_view()),
+    path("devices/<id:device_id>/prove", device_authentication.DeviceProof.as_view()),
     path("audit", audit.AuditList.as_view()),
     path("audit/export", audit.AuditExport.as_view()),
     path("audit/checkpoints", audit.AuditCheckpointList.as_view()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -195,16 +197,12 @@ def test_chosen_secret_out_of_bounds_is_refused(world: World, now: datetime, sec
 def test_privacy_flags_hold_before_anything_is_written(world: World, now: datetime) -> None:
     caller = world.prod.caller()
     set_policy(caller, changes={"store_ip": False, "store_user_agent": False}, now=now)
-    here = Caller(**{**_fields(caller), "address": "192.0.2.77"})
+    here = replace(caller, address="192.0.2.77")
     enrolled = enrol(here, now, identity=Identity(user_agent="lamp/1.0"))
     fail(enrolled.device.id, now, "192.0.2.77")
     stored = Device.unscoped.get(id=enrolled.device.id)
     assert (stored.address, stored.user_agent) == ("", "")
     assert not AuditEvent.objects.filter(subject_id=enrolled.device.id, address="192.0.2.77").exists()
-
-
-def _fields(caller: Caller) -> dict[str, object]:
-    return {name: getattr(caller, name) for name in Caller.__slots__}
 
 
 STEPS = st.tuples(
@@ -240,7 +238,7 @@ def test_random_history_every_change_of_level_or_status_has_its_event(
 
 def _happen(caller: Caller, enrolled: Enrolment, step: str, level: int, moment: datetime) -> None:
     device = get_device(caller, enrolled.device.id)
-    actions = {
+    actions: dict[str, Callable[[], object]] = {
         "prove": lambda: prove(device.id, enrolled.secret.reveal(), moment),
         "fail": lambda: prove(device.id, "ads_wrong", moment),
         "approve": lambda: approve_device(
@@ -253,7 +251,7 @@ def _happen(caller: Caller, enrolled: Enrolment, step: str, level: int, moment: 
         "trust": lambda: set_trust(caller, device=device, trust_level=level, reason="known", now=moment),
         "confirm": lambda: confirm_device(caller, device=device, reason="fine", now=moment),
         "rotate": lambda: rotate_device_secret(
-            Caller(**{**_fields(caller), "principal_id": device.id}), device_id=device.id, overlap_seconds=0, now=moment
+            replace(caller, principal_id=device.id), device_id=device.id, overlap_seconds=0, now=moment
         ),
         "review": lambda: review_devices(moment),
     }
