@@ -223,10 +223,13 @@ LOGGING_CONFIG = "authsvc.web.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "json": PRODUCTION}
 
 
+LOOPBACK = ["127.0.0.0/8", "::1/128"]
+
+
 def networks(ranges: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Return the parsed address ranges; a bad one is reported by ``authsvc.E008`` and ignored here."""
+    """Return the parsed address ranges, ``loopback`` for this machine; ``authsvc.E008`` reports what is ignored."""
     parsed = []
-    for text in ranges:
+    for text in [each for given in ranges for each in (LOOPBACK if given.strip() == "loopback" else [given])]:
         try:
             parsed.append(ipaddress.ip_network(text.strip(), strict=False))
         except ValueError:

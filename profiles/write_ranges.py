@@ -1,4 +1,8 @@
-"""Credential writes may be limited to address ranges (``AUTHSVC_CREDENTIAL_WRITE_CIDRS``); empty means anywhere."""
+"""Credential writes may be limited to address ranges (``AUTHSVC_CREDENTIAL_WRITE_CIDRS``); empty means anywhere.
+
+``loopback`` stands for this machine. The address is the socket's, or what a trusted proxy says; a peer on a unix socket
+has none and may write only behind a trusted proxy that names one. Commands run on the machine itself.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ class AddressNotAllowed(Forbidden):
 
 def require_write_address(caller: Caller) -> None:
     """Raise ``AddressNotAllowed`` when ranges are configured and the caller's address is in none of them."""
-    ranges = settings.CREDENTIAL_WRITE_NETWORKS
-    if ranges and caller.kind != CallerKind.COMMAND and not is_address_in(caller.address, ranges):
+    is_limited = bool(settings.AUTHSVC_CREDENTIAL_WRITE_CIDRS)  # also by a range that cannot be read: then to nobody
+    if not is_limited or caller.kind == CallerKind.COMMAND:
+        return
+    if not is_address_in(caller.address, settings.CREDENTIAL_WRITE_NETWORKS):
         raise AddressNotAllowed

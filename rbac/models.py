@@ -25,6 +25,11 @@ def new_channel_id() -> str:
     return new_id("chn")
 
 
+def new_pairing_id() -> str:
+    """Return an id such as ``pai_…``."""
+    return new_id("pai")
+
+
 class ServiceAccount(EnvironmentOwned):
     """A program that calls us: its id is its OAuth client id. The principal carries its name and state."""
 
@@ -151,7 +156,8 @@ class ChannelPolicy(EnvironmentOwned):
     name = models.CharField(max_length=200, blank=True)
     dm_policy = models.CharField(max_length=12, default="allowlist")
     group_policy = models.CharField(max_length=12, default="allowlist")
-    rules = models.JSONField(default=list, help_text="[{subject_kind, subject_id, effect}]")
+    group_gate = models.CharField(max_length=12, default="either")
+    rules = models.JSONField(default=list, help_text="[{subject_kind, subject_id, effect, reach}]")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["ChannelPolicy"]()
@@ -173,3 +179,36 @@ class ChannelPolicy(EnvironmentOwned):
 
     def __str__(self) -> str:
         return f"{self.channel} {self.name}".strip()
+
+
+class PairingState(models.TextChoices):
+    """A pairing waits, or somebody decided; one that waited too long simply counts no more."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class ChannelPairing(EnvironmentOwned):
+    """A stranger's wish to write through a channel, and the hash of the code they were shown."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_pairing_id, editable=False)
+    policy = models.ForeignKey(ChannelPolicy, on_delete=models.CASCADE, related_name="+")
+    sender_id = models.CharField(max_length=128)
+    name = models.CharField(max_length=200, blank=True)
+    code_hash = models.CharField(max_length=64)
+    state = models.CharField(max_length=10, choices=PairingState.choices, default=PairingState.PENDING)
+    decided_by = models.CharField(max_length=150, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+
+    objects = TenantScopedManager["ChannelPairing"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["policy", "state", "expires_at"], name="channel_pairing_by_policy")]
+
+    def __str__(self) -> str:
+        return f"{self.sender_id} {self.state}"

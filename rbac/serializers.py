@@ -9,7 +9,7 @@ from rest_framework import serializers
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.serializers import IdentifierField, NameField, ScopesField, StrictSerializer, TextField
-from rbac.models import ChannelPolicy, Gateway, GatewayKind, Grant, Role, ServiceAccount
+from rbac.models import Gateway, GatewayKind, Grant, Role, ServiceAccount
 
 
 class RoleInput(StrictSerializer):
@@ -236,72 +236,6 @@ class SharedSecretOutput(serializers.Serializer[Any]):
 
     algorithm = serializers.CharField()
     secret = serializers.CharField()
-
-
-class ChannelRuleField(StrictSerializer):
-    """One allow or deny rule."""
-
-    subject_kind = TextField(max_length=10)
-    subject_id = serializers.JSONField()
-    effect = serializers.ChoiceField(choices=["allow", "deny"], default="allow")
-
-
-class ChannelInput(StrictSerializer):
-    """A new channel policy."""
-
-    channel = TextField(max_length=20)
-    name = NameField(required=False, allow_blank=True)
-    gateway_id = IdentifierField(required=False, allow_null=True)
-    dm_policy = TextField(max_length=12, required=False)
-    group_policy = TextField(max_length=12, required=False)
-    rules = serializers.ListField(child=ChannelRuleField(), max_length=1000, required=False)
-
-
-class ChannelChange(StrictSerializer):
-    """What may change in a channel policy."""
-
-    name = NameField(required=False, allow_blank=True)
-    dm_policy = TextField(max_length=12, required=False)
-    group_policy = TextField(max_length=12, required=False)
-    rules = serializers.ListField(child=ChannelRuleField(), max_length=1000, required=False)
-
-
-class ChannelOutput(serializers.ModelSerializer[ChannelPolicy]):
-    """A channel policy."""
-
-    rules: Any = serializers.ListField(child=serializers.DictField())
-
-    class Meta:
-        model = ChannelPolicy
-        fields: ClassVar = [
-            "id",
-            "channel",
-            "name",
-            "gateway_id",
-            "dm_policy",
-            "group_policy",
-            "rules",
-            "created_at",
-        ]
-
-
-class ChannelCheckInput(StrictSerializer):
-    """Who wants to speak through which channel."""
-
-    channel = TextField(max_length=20)
-    gateway_id = IdentifierField(required=False, allow_null=True)
-    user = serializers.JSONField(required=False)
-    guild = serializers.JSONField(required=False)
-    chat = serializers.JSONField(required=False)
-    is_direct = serializers.BooleanField(default=True)
-
-
-class ChannelVerdictOutput(serializers.Serializer[Any]):
-    """The answer and why."""
-
-    allowed = serializers.BooleanField()
-    reason = serializers.CharField()
-    matched_rule = serializers.DictField(allow_null=True)
 
 
 class ScopeOutput(serializers.Serializer[Any]):

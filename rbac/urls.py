@@ -3,7 +3,7 @@
 from django.urls import path
 
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
-from rbac.views import channels, gateways, roles, service_accounts
+from rbac.views import channels, gateways, pairing, roles, service_accounts
 
 urlpatterns = [
     path("scopes", roles.ScopeList.as_view()),
@@ -25,5 +25,10 @@ urlpatterns = [
     path("gateways/<id:gateway_id>/tokens/<id:key_id>/rotate", gateways.GatewayTokenRotation.as_view()),
     path("channels", channels.ChannelList.as_view()),
     path("channels/check", channels.ChannelCheck.as_view()),
+    path("channels/import", channels.ChannelImport.as_view()),
+    path("channels/<id:channel_id>/export", channels.ChannelExport.as_view()),
+    path("channels/<id:channel_id>/pairing", pairing.PairingList.as_view()),
+    path("channels/<id:channel_id>/pairing/approve", pairing.PairingApprovalView.as_view()),
+    path("channels/<id:channel_id>/pairing/<id:pairing_id>", pairing.PairingDetail.as_view()),
     path("channels/<id:channel_id>", channels.ChannelDetail.as_view()),
 ]

@@ -26,7 +26,7 @@ def verify_tenant(tenant_id: str) -> ChainVerdict:
     head = AuditHead.objects.filter(tenant_id=tenant_id).first()
     events = AuditEvent.objects.filter(tenant_id=tenant_id).order_by("sequence").iterator(chunk_size=2000)
     recorded = ChainHead(tenant_id, head.sequence, head.hash) if head else ChainHead(tenant_id, 0, "")
-    verdict = verify_chain(_rows(events), recorded)
+    verdict = verify_chain(_rows(events), recorded, purged_up_to(tenant_id))
     if not verdict.intact:
         return verdict
     for checkpoint in AuditCheckpoint.objects.filter(tenant_id=tenant_id).order_by("sequence"):
@@ -34,6 +34,20 @@ def verify_tenant(tenant_id: str) -> ChainVerdict:
         if reason:
             return ChainVerdict(False, verdict.checked, checkpoint.sequence, "", reason)
     return verdict
+
+
+def purged_up_to(tenant_id: str) -> ChainHead | None:
+    """Return where retention ended, as the chain's own last ``audit.purged`` event says; ``None`` if it never ran.
+
+    The place counts only with a signed checkpoint of the same hash, so deleting rows by hand never looks like it.
+    """
+    purges = AuditEvent.objects.filter(tenant_id=tenant_id, event_type="audit.purged")
+    last = purges.order_by("-sequence").first()
+    if last is None:
+        return None
+    sequence, event_hash = int(last.detail["sequence"]), str(last.detail["hash"])
+    signed = AuditCheckpoint.objects.filter(tenant_id=tenant_id, sequence=sequence, hash=event_hash).first()
+    return ChainHead(tenant_id, sequence, event_hash) if signed is not None and not _wrong(signed) else None
 
 
 def known_tenant_ids() -> list[str]:

@@ -130,7 +130,8 @@ def _database() -> Iterable[CheckMessage]:
 def _ranges() -> Iterable[CheckMessage]:
     for name in ("AUTHSVC_TRUSTED_PROXIES", "AUTHSVC_METRICS_CIDRS", "AUTHSVC_CREDENTIAL_WRITE_CIDRS"):
         for text in getattr(settings, name):
-            if text != "unix" and not _is_network(text):
+            words = {"loopback", "unix"} if name == "AUTHSVC_TRUSTED_PROXIES" else {"loopback"}
+            if text.strip() not in words and not _is_network(text):
                 yield _error("E008", f"{name} holds {text[:60]!r}, which is no address range.", "Use 10.0.0.0/8.")
 
 

@@ -54,15 +54,27 @@ class Tenant(models.Model):
     lease_ttl_seconds = models.PositiveIntegerField(
         default=3600, help_text="How long a handed-out credential may be used."
     )
+    usage_retention_days = models.PositiveSmallIntegerField(
+        default=30, help_text="How long tokens, leases and pairings are kept after their end, 1 to 365."
+    )
+    audit_retention_days = models.PositiveSmallIntegerField(
+        default=365, help_text="How long audit events are kept, 30 to 3650; they end at a signed checkpoint."
+    )
+    retention_hold = models.BooleanField(default=False, help_text="Nothing is purged while this is set.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["slug"]
         constraints = [
             models.CheckConstraint(
+                name="tenant_retention_in_bounds",
+                condition=models.Q(usage_retention_days__gte=1, usage_retention_days__lte=365)
+                & models.Q(audit_retention_days__gte=30, audit_retention_days__lte=3650),
+            ),
+            models.CheckConstraint(
                 name="tenant_access_token_ttl_in_bounds",
                 condition=models.Q(access_token_ttl_seconds__gte=60, access_token_ttl_seconds__lte=86_400),
-            )
+            ),
         ]
 
     def __str__(self) -> str:

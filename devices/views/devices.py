@@ -137,7 +137,8 @@ class DeviceDetail(ApiView):
 class DeviceSecretRotation(ApiView):
     """A new secret for a device."""
 
-    required_scopes = {"POST": ANY_CALLER}  # only the device itself is answered, and none may hold devices:write
+    # Only the device itself is answered, and no device may ever hold devices:write.
+    required_scopes = {"POST": ANY_CALLER}
     sensitive = True
 
     @extend_schema(request=RotationInput, responses=RotatedSecretOutput)

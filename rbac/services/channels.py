@@ -20,7 +20,9 @@ from rbac.channel_rules import (
     ChannelVerdict,
     DirectPolicy,
     Effect,
+    GroupGate,
     GroupPolicy,
+    Reach,
     SubjectKind,
     decide_channel,
 )
@@ -29,6 +31,7 @@ from rbac.services.roles import NameTaken
 
 Choice = TypeVar("Choice", bound=StrEnum)
 RuleFields = Mapping[str, object]
+MAXIMUM_RULES = 1000
 
 
 def create_channel(
@@ -39,6 +42,7 @@ def create_channel(
     gateway: Gateway | None = None,
     dm_policy: str = DirectPolicy.ALLOWLIST,
     group_policy: str = GroupPolicy.ALLOWLIST,
+    group_gate: str = GroupGate.EITHER,
     rules: Sequence[RuleFields] = (),
     now: datetime,
 ) -> ChannelPolicy:
@@ -47,10 +51,11 @@ def create_channel(
         tenant_id=caller.tenant_id,
         environment_id=caller.environment_id,
         gateway=gateway,
-        channel=_choice(ChannelKind, channel, "channel"),
+        channel=choice(ChannelKind, channel, "channel"),
         name=name,
-        dm_policy=_choice(DirectPolicy, dm_policy, "dm_policy"),
-        group_policy=_choice(GroupPolicy, group_policy, "group_policy"),
+        dm_policy=choice(DirectPolicy, dm_policy, "dm_policy"),
+        group_policy=choice(GroupPolicy, group_policy, "group_policy"),
+        group_gate=choice(GroupGate, group_gate, "group_gate"),
         rules=_checked_rules(rules),
         created_at=now,
     )
@@ -70,6 +75,7 @@ def update_channel(
     name: str | None = None,
     dm_policy: str | None = None,
     group_policy: str | None = None,
+    group_gate: str | None = None,
     rules: Sequence[RuleFields] | None = None,
     now: datetime,
 ) -> ChannelPolicy:
@@ -77,15 +83,23 @@ def update_channel(
     if name is not None:
         policy.name = name
     if dm_policy is not None:
-        policy.dm_policy = _choice(DirectPolicy, dm_policy, "dm_policy")
+        policy.dm_policy = choice(DirectPolicy, dm_policy, "dm_policy")
     if group_policy is not None:
-        policy.group_policy = _choice(GroupPolicy, group_policy, "group_policy")
+        policy.group_policy = choice(GroupPolicy, group_policy, "group_policy")
+    if group_gate is not None:
+        policy.group_gate = choice(GroupGate, group_gate, "group_gate")
     if rules is not None:
         policy.rules = _checked_rules(rules)
+    new = {
+        "name": name,
+        "dm_policy": dm_policy,
+        "group_policy": group_policy,
+        "group_gate": group_gate,
+        "rules": rules,
+    }
+    changed = [field for field, value in new.items() if value is not None]
     with transaction.atomic():
-        policy.save(update_fields=["name", "dm_policy", "group_policy", "rules"])
-        new = {"name": name, "dm_policy": dm_policy, "group_policy": group_policy, "rules": rules}
-        changed = [field for field, value in new.items() if value is not None]
+        policy.save(update_fields=changed)
         detail = {"channel": policy.channel, "gateway_id": policy.gateway_id or "", "changed": changed}
         record(caller, "channel.updated", subject_id=policy.id, detail=detail, now=now)
     return policy
@@ -127,39 +141,49 @@ def policy_value(policy: ChannelPolicy) -> ChannelPolicyValue:
         DirectPolicy(policy.dm_policy),
         GroupPolicy(policy.group_policy),
         tuple(_rule(rule) for rule in policy.rules),
+        GroupGate(policy.group_gate),
     )
 
 
 def sender_of(fields: Mapping[str, object]) -> ChannelSender:
     """Return the sender of a validated body; raises ``ValidationFailed`` for an id that is neither number nor text."""
-    ids = {name: _raw_id(fields.get(name), name) for name in ("user", "guild", "chat")}
+    ids = {name: raw_id(fields.get(name), name) for name in ("user", "guild", "chat")}
     return ChannelSender(**ids, is_direct=bool(fields.get("is_direct", True)))
 
 
-def _raw_id(value: object, field: str) -> str | int | None:
+def raw_id(value: object, field: str) -> str | int | None:
+    """Return an id of a validated body; raises ``ValidationFailed`` for what is neither number nor text."""
     if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
         return value
     raise ValidationFailed(errors={field: ["Give a number or a text."]})
 
 
+def stored_rule(rule: ChannelRule) -> dict[str, str]:
+    """Return a rule as it is stored and shown."""
+    return {
+        "subject_kind": rule.subject_kind.value,
+        "subject_id": str(rule.subject_id),
+        "effect": rule.effect.value,
+        "reach": rule.reach.value,
+    }
+
+
 def _checked_rules(rules: Sequence[RuleFields]) -> list[dict[str, str]]:
-    checked = [_rule(rule) for rule in rules]
-    return [
-        {"subject_kind": rule.subject_kind, "subject_id": str(rule.subject_id), "effect": rule.effect}
-        for rule in checked
-    ]
+    return [stored_rule(_rule(rule)) for rule in rules]
 
 
 def _rule(fields: RuleFields) -> ChannelRule:
-    subject_id = _raw_id(fields["subject_id"], "rules")
+    subject_id = raw_id(fields["subject_id"], "rules")
     return ChannelRule(
-        _choice(SubjectKind, fields["subject_kind"], "rules"),
+        choice(SubjectKind, fields["subject_kind"], "rules"),
         "" if subject_id is None else subject_id,
-        _choice(Effect, fields.get("effect", "allow"), "rules"),
+        choice(Effect, fields.get("effect", Effect.ALLOW), "rules"),
+        choice(Reach, fields.get("reach", Reach.EVERYWHERE), "rules"),
     )
 
 
-def _choice(kind: type[Choice], value: object, field: str) -> Choice:
+def choice(kind: type[Choice], value: object, field: str) -> Choice:
+    """Return the member of an enum a text names; raises ``ValidationFailed``."""
     try:
         return kind(str(value))
     except ValueError as error:
