@@ -10,12 +10,17 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Operator
 from authsvc.web.caller import Caller
+from devices.admin_pages.bulk import SCOPE, reject_many
+from devices.admin_pages.inbox import assess, timeline_of
 from devices.models import Device
 from devices.services.lifecycle import (
     approve_device,
@@ -36,8 +41,15 @@ LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}")
 class ApprovalForm(forms.Form):
     """The code the device shows, and the trust it gets. The snapshot binds the approval to what the page showed."""
 
-    user_code = forms.CharField(max_length=64, label="Code the device shows", help_text="Type it: eight letters.")
-    trust_level = forms.TypedChoiceField(choices=LEVELS, coerce=int, initial=int(TrustLevel.VERIFIED))
+    user_code = forms.CharField(
+        max_length=64,
+        label="Code the device shows",
+        help_text="Type it: eight letters or digits.",
+        widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+    trust_level = forms.TypedChoiceField(
+        choices=LEVELS, coerce=int, initial=int(TrustLevel.BASIC), label="Trust", widget=forms.RadioSelect
+    )
     expires_at = forms.DateTimeField(required=False, help_text="UTC; empty means no end.")
     reason = forms.CharField(max_length=2000, required=False)
     snapshot = forms.CharField(max_length=64, widget=forms.HiddenInput)
@@ -80,6 +92,7 @@ class DeviceAdmin(HouseAdmin):
     list_display = (
         "name",
         "status",
+        "risk",
         "trust_level",
         "device_type",
         "environment",
@@ -88,6 +101,7 @@ class DeviceAdmin(HouseAdmin):
         "last_seen_at",
     )
     list_filter = (PendingFirst, TenantFilter)
+    actions = ("reject_devices",)
     search_fields = ("id", "principal__name")
     list_select_related = ("principal", "environment__tenant")
     fields = (
@@ -120,7 +134,43 @@ class DeviceAdmin(HouseAdmin):
 
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Bind an approval form to what this page shows."""
-        return {"snapshot": digest(row.snapshot()), "trust_level": max(row.trust_level, TrustLevel.VERIFIED)}
+        if action.name == "trust":
+            return {"trust_level": row.trust_level}
+        return {"snapshot": digest(row.snapshot())}
+
+    def action_context(self, request: HttpRequest, action: ServiceAction, row: Any) -> dict[str, Any]:
+        """Show how risky the request looks, and why."""
+        return {"assessment": assess([row]).get(row.id)} if action.name == "approve" else {}
+
+    def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Show what happened to the device."""
+        return {"timeline": timeline_of(row)}
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer bulk actions to those alone who may decide about a device somewhere."""
+        return super().get_actions(request) if self.environments(request, SCOPE) else {}
+
+    @admin.action(description="Reject waiting requests")
+    def reject_devices(self, request: HttpRequest, chosen: QuerySet[Device]) -> TemplateResponse | None:
+        """Reject several requests after their number was typed."""
+        return reject_many(self, request, chosen)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Assess the waiting requests of this page at once."""
+        page = super().get_changelist_instance(request)
+        found = assess(page.result_list)
+        for row in page.result_list:
+            row.assessment = found.get(row.id)
+        return page
+
+    @admin.display
+    def risk(self, row: Any) -> SafeString | str:
+        """Return how risky a waiting request looks."""
+        seen = getattr(row, "assessment", None)
+        if seen is None:
+            return ""
+        title = " ".join(seen.reasons)
+        return format_html('<span class="tag risk-{}" title="{}">{}</span>', seen.label, title, seen.label)
 
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return the card an approver reads."""
@@ -173,6 +223,7 @@ class DeviceAdmin(HouseAdmin):
             ApprovalForm,
             _approve,
             applies=lambda row: row.status == State.PENDING,
+            template="admin/approve_device.html",
         ),
         ServiceAction(
             "reject",

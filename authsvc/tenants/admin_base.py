@@ -7,8 +7,8 @@ missing one are the same to an operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -38,6 +38,15 @@ Perform = Callable[[Caller, Any, Fields, datetime], "ShownOnce | str"]
 
 
 @dataclass(frozen=True, slots=True)
+class TestOffer:
+    """A fresh proof may be tried at once: where the question goes, what stands in it, and which actions to ask."""
+
+    url: str
+    fields: Mapping[str, str]
+    actions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownOnce:
     """A result that holds a secret: rendered in the answer to the POST, never stored, never cached."""
 
@@ -45,6 +54,8 @@ class ShownOnce:
     explanation: str
     secret: str
     facts: Mapping[str, str]
+    snippets: Mapping[str, str] = field(default_factory=dict)
+    test: TestOffer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class ServiceAction:
     perform: Perform
     is_dangerous: bool = False
     applies: Callable[[Any], bool] = lambda _row: True
+    template: str = "admin/service_form.html"
 
 
 class TenantFilter(admin.SimpleListFilter):
@@ -83,6 +95,7 @@ class HouseAdmin(ModelAdmin):
     add_scope: ClassVar[str] = ""
     service_add_form: ClassVar[type[forms.Form] | None] = None
     add_title: ClassVar[str] = ""
+    service_add_template: ClassVar[str] = "admin/service_form.html"
     change_form_template = "admin/house_detail.html"
     list_per_page = 50
     show_full_result_count = False
@@ -155,11 +168,24 @@ class HouseAdmin(ModelAdmin):
             raise Http404
         form = self.service_add_form(request.POST if request.method == "POST" else None, initial=request.GET.dict())
         self.prepare_add(request, form)
-        if request.method == "POST" and form.is_valid():
+        if request.method == "POST" and form.is_valid() and self.is_ready(request, form):
             done = self._run(request, form, lambda now: self._added(request, form, now))
             if done is not None:
                 return done
-        return self._form_page(request, form, self.add_title or f"Add {self.opts.verbose_name}", None)
+        extra = {"template": self.service_add_template, **self.add_context(request, form)}
+        return self._form_page(request, form, self.add_title or f"Add {self.opts.verbose_name}", extra)
+
+    def is_ready(self, request: HttpRequest, form: forms.Form) -> bool:
+        """False while a valid form is only to be previewed or confirmed."""
+        return True
+
+    def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
+        """Return what the add page shows beside its form."""
+        return {}
+
+    def action_context(self, request: HttpRequest, action: ServiceAction, row: Any) -> dict[str, Any]:
+        """Return what an action's page shows beside its form."""
+        return {}
 
     def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
         """Put the choice of environment first, and let the form fill its own choices."""
@@ -198,7 +224,15 @@ class HouseAdmin(ModelAdmin):
             done = self._run(request, form, lambda now: action.perform(caller, row, form.cleaned_data, now))
             if done is not None:
                 return done
-        return self._form_page(request, form, f"{action.label}: {row}", action, row)
+        extra = {
+            "template": action.template,
+            "action": action,
+            "original": row,
+            "environment": self.environment_of(row),
+            "detail": self.describe(row),
+            **self.action_context(request, action, row),
+        }
+        return self._form_page(request, form, f"{action.label}: {row}", extra)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -209,6 +243,7 @@ class HouseAdmin(ModelAdmin):
         if row is not None:
             extra["service_actions"] = self._buttons(request, row)
             extra["environment"] = getattr(row, "environment", None)
+            extra.update(self.row_context(request, row))
         return super().change_view(request, object_id, form_url, extra)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponseRedirect:
@@ -253,20 +288,13 @@ class HouseAdmin(ModelAdmin):
         info = self.model._meta.app_label, self.model._meta.model_name
         return HttpResponseRedirect(reverse("admin:{}_{}_changelist".format(*info)))
 
-    def _form_page(
-        self, request: HttpRequest, form: forms.Form, title: str, action: ServiceAction | None, row: Any = None
-    ) -> TemplateResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
-            "form": form,
-            "title": title,
-            "action": action,
-            "original": row,
-            "environment": getattr(row, "environment", None),
-            "detail": self.describe(row) if row is not None else {},
-        }
-        return TemplateResponse(request, "admin/service_form.html", context)
+    def _form_page(self, request: HttpRequest, form: forms.Form, title: str, extra: dict[str, Any]) -> TemplateResponse:
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, "title": title, **extra}
+        return TemplateResponse(request, extra["template"], context)
+
+    def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """Return what the row's page shows beside its fields."""
+        return {}
 
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Return what an action's form shows at first."""

@@ -36,14 +36,14 @@ def issue_token(client: Client, world: World) -> Any:
     """Send the form that issues a token."""
     return client.post(
         "/admin/authsvc/issuedtoken/add/",
-        {"account": world.prod.client_id, "audience": "", "scopes": "profiles:read", "ttl_seconds": "600"},
+        {"account": world.prod.client_id, "audience": "", "scopes": "profiles:read", "ttl_seconds": "3600"},
     )
 
 
 SHOWN_ONCE: dict[str, Callable[[Place], tuple[str, dict[str, str]]]] = {
     "token": lambda place: (
         "/admin/authsvc/issuedtoken/add/",
-        {"account": place.client_id, "scopes": "profiles:read", "ttl_seconds": "600"},
+        {"account": place.client_id, "scopes": "profiles:read", "ttl_seconds": "3600"},
     ),
     "api key": lambda place: (f"/admin/rbac/serviceaccount/{place.client_id}/do/api-key/", {"name": "ci"}),
     "client secret": lambda place: (f"/admin/rbac/serviceaccount/{place.client_id}/do/client-secret/", {}),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
-from authsvc.gate.issue import Asked
-from authsvc.gate.on_behalf import issue_on_behalf
+from authsvc.gate.admin_pages.explain import explain_page
+from authsvc.gate.admin_pages.issue_token import IssueTokenForm, issue_and_show, issue_context
+from authsvc.gate.admin_pages.token_preview import preview_of
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
-from authsvc.tenants.admin_forms import ChoosesRow, offer
-from authsvc.tenants.models import Environment
 from authsvc.tokens.api_keys import revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken, SigningKey
 from authsvc.tokens.services import revoke_token
 from authsvc.web.caller import Caller
-from rbac.admin_pages.forms import ONCE, ReasonForm, ScopesText, grouped, shown_key
-from rbac.models import Gateway, ServiceAccount
-from rbac.services.service_accounts import get_service_account
+from rbac.admin_pages.forms import ReasonForm, shown_key
 
 
 @admin.register(SigningKey)
@@ -31,31 +30,6 @@ class SigningKeyAdmin(HouseAdmin):
     list_select_related = ("environment__tenant",)
     fields = ("id", "kid", "algorithm", "state", "environment", "public_jwk", "created_at", "activated_at", "retire_at")
     readonly_fields = fields
-
-
-class IssueTokenForm(ChoosesRow):
-    """An access token for a service account."""
-
-    account = forms.ChoiceField(label="Service account")
-    audience = forms.ChoiceField(required=False, help_text="Who the token is for.")
-    scopes = ScopesText(required=False, help_text="One a line; empty means the account's default set.")
-    ttl_seconds = forms.IntegerField(
-        min_value=60, max_value=86_400, initial=3600, label="Life in seconds", help_text="At most the tenant's limit."
-    )
-
-    def fill(self, environments: list[Environment]) -> None:
-        """Offer the service accounts and gateways of these environments."""
-        offer(self, "account", grouped(ServiceAccount, environments))
-        gateways = [
-            (str(place), [(row.audience, f"{row.name} ({row.audience})") for row in _gateways(place)])
-            for place in environments
-        ]
-        offer(self, "audience", [("", "authsvc, this API"), *gateways])
-
-    def place_id(self) -> str:
-        """Return the environment of the chosen account."""
-        accounts = ServiceAccount.unscoped.values_list("environment_id", flat=True)
-        return str(accounts.get(id=self.cleaned_data["account"]))
 
 
 @admin.register(IssuedToken)
@@ -84,19 +58,31 @@ class IssuedTokenAdmin(HouseAdmin):
     add_scope = "tokens:issue"
     add_title = "Issue token"
 
+    service_add_template = "admin/issue_token.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that explains a decision."""
+        explain = path("explain/", self.admin_site.admin_view(self.explain_view), name="authsvc_issuedtoken_explain")
+        return [explain, *super().get_urls()]
+
+    def explain_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask what a token may do, and say why."""
+        return explain_page(self, request)
+
+    def is_ready(self, request: HttpRequest, form: forms.Form) -> bool:
+        """False for a preview, and until warnings were read."""
+        if "preview" in request.POST:
+            return False
+        seen = preview_of(self.add_caller(request, form), form.cleaned_data, now=datetime.now(UTC))
+        return not seen.warnings or form.cleaned_data["confirmed"]
+
+    def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
+        """Show what the account holds already, and what the token could do."""
+        return issue_context(self, request, form)
+
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> ShownOnce:
         """Mint the token and show it once."""
-        account = get_service_account(caller, fields["account"])
-        asked = Asked(tuple(fields["scopes"]), fields["audience"], "issued_by_administrator", fields["ttl_seconds"])
-        minted = issue_on_behalf(caller, account=account, asked=asked, now=now)
-        facts = {
-            "For": str(account),
-            "Audience": minted.claims.audience,
-            "Scopes": " ".join(minted.claims.scopes),
-            "Expires": f"{minted.claims.expires_at:%Y-%m-%d %H:%M:%S} UTC",
-            "Id (jti)": minted.claims.jti,
-        }
-        return ShownOnce("Token issued", ONCE, minted.text.reveal(), facts)
+        return issue_and_show(caller, fields, now=now)
 
     @staticmethod
     def _revoke(caller: Caller, row: IssuedToken, fields: Fields, now: datetime) -> str:
@@ -182,7 +168,3 @@ class ApiKeyAdmin(HouseAdmin):
             applies=lambda row: row.revoked_at is None,
         ),
     )
-
-
-def _gateways(place: Environment) -> QuerySet[Gateway]:
-    return Gateway.objects.for_tenant(place.tenant_id).filter(environment=place)

@@ -1,0 +1,74 @@
+"""The inbox of devices: risk and its reasons, old against new, the timeline, and rejecting many at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.test import Client
+
+from authsvc.audit.models import AuditEvent
+from devices.admin_pages.inbox import assess
+from devices.models import Device
+from devices.services.enrol import enrol_device
+from devices.services.lifecycle import reject_device
+from tests.world import Place, World
+
+LIST = "/admin/devices/device/"
+
+
+def waiting(place: Place, now: datetime, **fields: object) -> Device:
+    """Enrol a device that waits for approval."""
+    asked = {"name": "Door", "device_type": "esp32", "capabilities": [], "requested_scopes": ["status:read"], **fields}
+    asked |= {"platform": "esp-idf", "firmware_version": "1.0.0"}
+    return enrol_device(place.caller(), **asked, now=now).device  # type: ignore[arg-type]
+
+
+def test_card_names_risk_reasons_and_what_changed(world: World, acme: Client, now: datetime) -> None:
+    active = Device.unscoped.select_related("principal").get(id=world.prod.device["id"])
+    again = waiting(world.prod, now, name=active.principal.name, requested_scopes=["authsvc:admin"])
+    page = acme.get(f"{LIST}{again.id}/do/approve/").content.decode()
+    assert "risk-high" in page
+    assert "It asks for administration." in page
+    assert "<ins>authsvc:admin</ins>" in page
+    assert "<del>status:read</del>" in page
+
+
+def test_rejected_before_is_said_on_the_next_request(world: World, now: datetime) -> None:
+    first = waiting(world.prod, now)
+    reject_device(world.prod.caller(), device=first, reason="unknown", now=now)
+    second = waiting(world.prod, now)
+    assert "It asked before and was rejected." in assess([second])[second.id].reasons
+
+
+def test_same_name_in_another_environment_is_not_known_here(world: World, now: datetime) -> None:
+    reject_device(world.dev.caller(), device=waiting(world.dev, now), reason="unknown", now=now)
+    here = waiting(world.prod, now)
+    assert "It asked before and was rejected." not in assess([here])[here.id].reasons
+
+
+def test_approve_page_starts_at_the_lowest_trust(world: World, acme: Client) -> None:
+    page = acme.get(f"{LIST}{world.prod.pending_device['id']}/do/approve/").content.decode()
+    assert 'name="trust_level" value="1" required id="id_trust_level_0" checked' in page
+
+
+def test_device_page_tells_its_story(world: World, acme: Client) -> None:
+    page = acme.get(f"{LIST}{world.prod.device['id']}/change/").content.decode()
+    assert page.index("device.approved") < page.index("device.enrolled")
+
+
+def test_bulk_reject_needs_the_typed_number(world: World, acme: Client, now: datetime) -> None:
+    chosen = [waiting(world.prod, now, name=f"Door {number}").id for number in range(3)]
+    body = {"action": "reject_devices", ACTION_CHECKBOX_NAME: chosen}
+    assert "Reject 3 requests" in acme.post(LIST, body).content.decode()
+    acme.post(LIST, {**body, "reason": "spam", "count": "2"})
+    assert Device.unscoped.filter(id__in=chosen, status="pending").count() == 3
+    acme.post(LIST, {**body, "reason": "spam", "count": "3"})
+    assert Device.unscoped.filter(id__in=chosen, status="rejected").count() == 3
+    assert AuditEvent.objects.filter(event_type="device.rejected", subject_id__in=chosen).count() == 3
+
+
+def test_bulk_reject_leaves_devices_in_service_alone(world: World, acme: Client) -> None:
+    body = {"action": "reject_devices", ACTION_CHECKBOX_NAME: [world.prod.device["id"]], "reason": "x", "count": "1"}
+    acme.post(LIST, body)
+    assert Device.unscoped.get(id=world.prod.device["id"]).status == "active"
