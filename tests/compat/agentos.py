@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.compat.unavailable import cannot_run
+from tests.compat.installed import install_once
 from tests.live import ROOT, free_port
 
 APP = Path(__file__).parent / "agentos_app.py"
@@ -107,14 +106,8 @@ def _wait_until_ready(system: AgentOS, process: subprocess.Popen[bytes], log: Pa
 
 def _older_environment() -> str:
     folder = ROOT / f".venv-agno-{OLDER}"
-    interpreter, stamp = folder / "bin" / "python", folder / "lock.sha256"
-    wanted = hashlib.sha256(OLDER_LOCK.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return str(interpreter)
-    install = [str(interpreter), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
-    for command in ([sys.executable, "-m", "venv", str(folder)], [*install, "-r", str(OLDER_LOCK)]):
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode:
-            cannot_run(f"agno {OLDER} cannot be installed here: {made.stderr.strip()[-200:]}")
-    stamp.write_text(wanted)
-    return str(interpreter)
+    interpreter = str(folder / "bin" / "python")
+    install = [interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes"]
+    commands = ([sys.executable, "-m", "venv", str(folder)], [*install, "-r", str(OLDER_LOCK)])
+    install_once(f"agno {OLDER}", folder, OLDER_LOCK, commands)
+    return interpreter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,7 @@ class Tenancy:
 
     def register_gateway(self, name: str, *, algorithm: str = "RS256") -> str:
         """Register an AgentOS on which the demo client may read every agent; return its audience."""
+        name = f"{name} {secrets.token_hex(4)}"
         gateway = self.api("/gateways", {"name": name, "kind": "agno", "algorithm": algorithm})
         role = self.api("/roles", {"name": f"Reads {name}", "scopes": ["agents:read"]})
         grant = {"principal_id": self.document["client_id"], "role_id": role["id"], "gateway_id": gateway["id"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.compat.conftest import Tenancy
-from tests.compat.unavailable import cannot_run
+from tests.compat.installed import cannot_run, install_once
 from tests.live import ROOT
 
 pytestmark = [pytest.mark.compat, pytest.mark.xdist_group("compat")]
@@ -30,16 +29,8 @@ def node() -> str:
     if found is None or npm is None:
         cannot_run("openid-client needs node and npm, and they are not installed")
     lock = SOURCE / "package-lock.json"
-    stamp, wanted = INSTALLED / "lock.sha256", hashlib.sha256(lock.read_bytes()).hexdigest()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        INSTALLED.mkdir(exist_ok=True)
-        for file in (SOURCE / "package.json", lock):
-            shutil.copy(file, INSTALLED)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        made = subprocess.run(command, cwd=INSTALLED, capture_output=True, text=True, check=False)
-        if made.returncode:
-            cannot_run(f"openid-client cannot be installed here: {made.stderr.strip()[-200:]}")
-        stamp.write_text(wanted)
+    copy = ["cp", str(SOURCE / "package.json"), str(lock), "."]
+    install_once("openid-client", INSTALLED, lock, (copy, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
     return found
 
 
