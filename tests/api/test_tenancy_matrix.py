@@ -181,7 +181,9 @@ BODY_IDS = [
 ]
 
 
-@pytest.mark.parametrize(("path", "field", "body", "source"), BODY_IDS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("path", "field", "body", "source"), BODY_IDS, ids=lambda value: value if isinstance(value, str) else "body"
+)
 @pytest.mark.parametrize("other", ["globex/prod", "acme/dev"])
 def test_foreign_id_in_a_body_answers_like_a_made_up_one(
     world: World, path: str, field: str, body: Any, source: str, other: str
