@@ -54,7 +54,7 @@ def _run(leg: Leg, environment: dict[str, str], arguments: list[str]) -> bool:
     print(f"authsvc tests: leg {leg.name}", flush=True)  # noqa: T201
     began = time.monotonic()
     settings = {**environment, "TEST_DATABASE_URL": leg.database_url, "AUTHSVC_TEST_LEG": leg.name}
-    command = [leg.python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", *leg.arguments, *arguments]
+    command = [leg.python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *leg.arguments, *arguments]
     result = subprocess.run(command, env=settings, check=False)
     print(f"authsvc tests: leg {leg.name} took {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
     return result.returncode == 0

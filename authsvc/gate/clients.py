@@ -147,9 +147,10 @@ def _basic(header: str) -> tuple[str, str]:
     except (binascii.Error, ValueError) as error:
         raise InvalidClient from error
     client_id, colon, secret = text.partition(":")
-    if not colon:
+    client_id, secret = unquote_plus(client_id), unquote_plus(secret)
+    if not colon or "\x00" in client_id:
         raise InvalidClient
-    return unquote_plus(client_id), unquote_plus(secret)
+    return client_id, secret
 
 
 def _note_failure(
