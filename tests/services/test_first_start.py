@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from authsvc.ops.checks import kek_fault, secret_fault
-from authsvc.web.first_start import FILE_NAME, development_secret
+from authsvc.web.first_start import FILE_NAME, _create, development_secret
 
 
 def test_first_start_makes_secrets_that_production_would_take(tmp_path: Path) -> None:
@@ -39,6 +39,13 @@ def test_processes_starting_together_agree(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         found = set(pool.map(lambda _: development_secret(tmp_path, "secret_key", False), range(64)))
     assert len(found) == 1
+
+
+def test_start_that_loses_the_race_reads_the_winner(tmp_path: Path) -> None:
+    winner = development_secret(tmp_path, "secret_key", False)
+    _create(tmp_path / FILE_NAME)  # saw no file, and comes second
+    assert development_secret(tmp_path, "secret_key", False) == winner
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 def test_unknown_name_is_an_error(tmp_path: Path) -> None:

@@ -71,6 +71,12 @@ def test_strict_serializer_names_unknown_fields() -> None:
     assert max(len(name) for name in serializer.errors) == 100
 
 
+def test_strict_serializer_returns_what_it_knows() -> None:
+    serializer = Sample(data={"name": " a "})
+    assert serializer.is_valid()
+    assert serializer.validated_data == {"name": " a "}
+
+
 @pytest.mark.parametrize("data", [None, [], "text", 1, True])
 def test_strict_serializer_of_anything_but_an_object_is_refused(data: Any) -> None:
     assert not Sample(data=data).is_valid()
