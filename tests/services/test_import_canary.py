@@ -29,7 +29,16 @@ FILES = {
 }
 BASE_MS = 1_795_296_035_715  # when the stores were written
 COOL_UNTIL_MS, BROKE_UNTIL_MS = 1_795_303_235_715, 1_795_314_035_715
-LISTS = ("profiles", "audit", "audit/export", "audit/checkpoints", "tokens", "devices", "roles", "grants")
+LISTS: tuple[str, ...] = (
+    "profiles",
+    "audit",
+    "audit/export",
+    "audit/checkpoints",
+    "tokens",
+    "devices",
+    "roles",
+    "grants",
+)
 LISTS += ("service-accounts", "gateways", "channels", "order/anthropic", "me")
 BEGINNING = 24  # characters after which no two secrets of the stores are alike
 

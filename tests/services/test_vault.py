@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import traceback
+from collections.abc import Callable, Generator
 from datetime import datetime
 from typing import Any
 
@@ -80,7 +81,7 @@ def flip(sealed: str, index: int) -> str:
     return f"{head}.{base64.urlsafe_b64encode(bytes(blob)).rstrip(b'=').decode()}"
 
 
-TAMPERED = {
+TAMPERED: dict[str, Callable[[str], str]] = {
     "nonce flipped": lambda sealed: flip(sealed, 0),
     "ciphertext flipped": lambda sealed: flip(sealed, 20),
     "tag flipped": lambda sealed: flip(sealed, -1),
@@ -145,6 +146,7 @@ def test_rewrap_stopped_between_keys_goes_on_where_it_was(world: World, now: dat
     settings.AUTHSVC_KEKS = f"{new},{old}"
     work = rewrap_data_keys(caller, now=now)
     first = next(work)
+    assert isinstance(work, Generator)
     work.close()  # killed here
     keys = DataKey.objects.for_tenant(caller.tenant_id)
     assert first.kek_id == "next-1"

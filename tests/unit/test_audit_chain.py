@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -50,7 +51,8 @@ def changed(row: EventRow, field: str, text: str, number: int) -> EventRow:
         return replace(row, sequence=row.sequence + number)
     if field == "detail":
         return replace(row, detail={**row.detail, text: number})
-    return replace(row, **{field: f"{value}{text}"})
+    changes: dict[str, Any] = {field: f"{value}{text}"}
+    return replace(row, **changes)
 
 
 def test_verify_chain_of_an_untouched_chain_is_intact() -> None:

@@ -150,6 +150,7 @@ def test_check_payload_at_the_edges(changes: dict[str, Any], accepted: bool) -> 
             check(payload(**changes))
 
 
+KIDS: list[Any] = [None, 1, [], {}, "", "a" * 129, "../../x", "a\n", "a'--", "\x00", "{{7*7}}"]
 HEADERS: list[dict[str, Any]] = [
     {},
     {"alg": "RS256", "kid": "kid-1"},
@@ -163,7 +164,7 @@ HEADERS: list[dict[str, Any]] = [
     {**HEADER, "alg": None},
     {**HEADER, "alg": ["RS256"]},
     {**HEADER, "alg": {}},
-    *[{**HEADER, "kid": kid} for kid in (None, 1, [], {}, "", "a" * 129, "../../x", "a\n", "a'--", "\x00", "{{7*7}}")],
+    *[{**HEADER, "kid": kid} for kid in KIDS],
     *[
         {**HEADER, name: value}
         for name, value in (

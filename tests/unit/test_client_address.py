@@ -57,7 +57,7 @@ def test_client_address_believes_only_what_trusted_proxies_say(
 ) -> None:
     settings.AUTHSVC_TRUSTED_PROXIES = trusted
     settings.TRUSTED_PROXY_NETWORKS = networks(trusted)
-    extra = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
+    extra: dict[str, Any] = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
     request = RequestFactory().get("/", REMOTE_ADDR=remote, **extra)
     assert client_address(request) == expected
 
@@ -68,7 +68,8 @@ def test_client_address_believes_only_what_trusted_proxies_say(
 def test_client_address_ignores_every_other_header(settings: Any, header: str) -> None:
     settings.AUTHSVC_TRUSTED_PROXIES = PROXIES
     settings.TRUSTED_PROXY_NETWORKS = networks(PROXIES)
-    request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", **{header: "198.51.100.7"})
+    extra: dict[str, Any] = {header: "198.51.100.7"}
+    request = RequestFactory().get("/", REMOTE_ADDR="10.0.0.1", **extra)
     assert client_address(request) == "10.0.0.1"
 
 

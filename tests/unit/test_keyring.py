@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 
 from authsvc.vault.envelope import Place, SealBroken
-from authsvc.vault.keyring import KeyEncryptionKeyMissing, KeyringInvalid, parse_keyring
+from authsvc.vault.keyring import KeyEncryptionKeyMissing, KeyringInvalid, keyring, parse_keyring
 
 FIRST = base64.b64encode(bytes(range(32))).decode()
 SECOND = base64.b64encode(bytes(range(32, 64))).decode()
@@ -86,3 +87,10 @@ def test_keyring_relabelled_to_another_key_is_broken() -> None:
     ring = parse_keyring(f"one:{FIRST},two:{FIRST}")
     with pytest.raises(SealBroken):
         ring.unwrap(ring.wrap(b"k" * 32, PLACE).replace("v1.one.", "v1.two."), PLACE)
+
+
+def test_keyring_follows_the_setting(settings: Any) -> None:
+    settings.AUTHSVC_KEKS = f"one:{FIRST}"
+    assert keyring().primary_id == "one"
+    settings.AUTHSVC_KEKS = f"two:{SECOND},one:{FIRST}"
+    assert keyring().primary_id == "two"
