@@ -47,7 +47,7 @@ def purged_up_to(tenant_id: str) -> ChainHead | None:
         return None
     sequence, event_hash = int(last.detail["sequence"]), str(last.detail["hash"])
     signed = AuditCheckpoint.objects.filter(tenant_id=tenant_id, sequence=sequence, hash=event_hash).first()
-    return ChainHead(tenant_id, sequence, event_hash) if signed is not None and not _wrong(signed) else None
+    return ChainHead(tenant_id, sequence, event_hash) if signed is not None and not _wrong(signed, sequence) else None
 
 
 def known_tenant_ids() -> list[str]:
@@ -102,6 +102,8 @@ def _private_key() -> Ed25519PrivateKey:
 
 def _wrong(checkpoint: AuditCheckpoint, last_sequence: int) -> str:
     """Judge by our own key: the one beside the signature could be the forger's."""
+    if checkpoint.public_key != public_key_text():
+        return "a checkpoint names another key than ours"
     if not is_signature_good(
         public_key_text(), checkpoint.tenant_id, checkpoint.sequence, checkpoint.hash, checkpoint.signature
     ):

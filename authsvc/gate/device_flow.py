@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import wraps
 from urllib.parse import urlencode
 
 from django.conf import settings
@@ -34,7 +32,6 @@ from authsvc.gate.token import TokenAnswer, TokenCall, register_grant
 from authsvc.tenants.models import Environment, Principal, PrincipalKind, PrincipalState
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.api_keys import pepper
-from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import TooManyRequests

@@ -100,7 +100,7 @@ class HouseAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
-    actions = None
+    actions: Any = None
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """True for the page's own filters alone: any other lookup could ask a hash letter by letter."""

@@ -60,7 +60,7 @@ def import_public_jwk(jwk: Mapping[str, object], *, allow_hmac: bool = False) ->
 
 
 def registered_jwk(jwk: Mapping[str, object]) -> dict[str, str]:
-    """Return a checked key as it is stored: its public members alone, with ``alg`` and ``use``; raises ``TokenRefused``.
+    """Return a checked key as it is stored: public members with ``alg`` and ``use``; raises ``TokenRefused``.
 
     ``alg`` may be left out: each accepted kind of key has one.
     """

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from authsvc.audit.models import AuditEvent
 from authsvc.web.api import ApiView
 from authsvc.web.pagination import CursorPages
+from authsvc.web.scope_rules import ANY_CALLER
 from authsvc.web.secret_text import SecretText
 from devices.models import STATUS_CHOICES, TRUST_CHOICES, Device, DeviceType
 from devices.serializers import (

@@ -147,7 +147,7 @@ def test_rewrap_stopped_between_keys_goes_on_where_it_was(world: World, now: dat
     work = rewrap_data_keys(caller, now=now)
     first = next(work)
     assert isinstance(work, Generator)
-    work.close()  # killed here
+    del work  # killed here
     keys = DataKey.objects.for_tenant(caller.tenant_id)
     assert first.kek_id == "next-1"
     assert sorted(keys.values_list("kek_id", flat=True)).count("next-1") == 1

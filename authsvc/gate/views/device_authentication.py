@@ -1,4 +1,4 @@
-"""``POST /devices/{id}/authenticate``, ``/challenge`` and ``/prove``: a secret or signature becomes a short access token and a refresh token.
+"""``POST /devices/{id}/authenticate``, ``/challenge``, ``/prove``: a secret or signature becomes tokens.
 
 It lives here because tokens are issued here.
 """
