@@ -21,14 +21,14 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIRECTORY = BASE_DIR / "var"
 
 
-class TrimmedFiles(FileAwareMapping):  # type: ignore[misc]  # django-environ ships no types
+class TrimmedFiles(FileAwareMapping):
     """Values without the line end that every editor and ``echo`` leaves in a file."""
 
     def __getitem__(self, key: str) -> str:
         return str(super().__getitem__(key)).strip()
 
 
-class Environment(environ.Env):  # type: ignore[misc]  # the same
+class Environment(environ.Env):
     """The process environment, each name also as NAME_FILE."""
 
     ENVIRON = TrimmedFiles()
