@@ -48,6 +48,7 @@ from rbac.models import Gateway
 from rbac.services.gateways import find_gateway_by_audience
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+RECORDED_AS = "device_code"  # the grant type as stored and audited
 PUBLIC_CLIENT = "authsvc-device"  # for devices nobody registered a client for; the approver sees what it is
 INTERVAL_SECONDS = 5
 SLOW_DOWN_SECONDS = 5
@@ -149,7 +150,7 @@ def redeem_device_code(request: HttpRequest, place: Environment) -> JsonResponse
         if not unused.update(redeemed_at=now):
             raise InvalidGrant
         proven = _proven(row.device, attempt)
-        minted = issue_device_token(proven, grant_type=DEVICE_CODE, client_id=_token_client(client), now=now)
+        minted = issue_device_token(proven, grant_type=RECORDED_AS, client_id=_token_client(client), now=now)
     return _token_answer(proven, minted, now)
 
 

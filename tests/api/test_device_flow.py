@@ -260,3 +260,21 @@ def test_device_cannot_approve_itself(world: World) -> None:
         tenant_id=caller.tenant_id, actor_id=place.device["id"], event_type="access.denied"
     )
     assert rows.count() == 1
+
+
+@pytest.mark.parametrize("field", ["user_code", "device", "reason", "snapshot", "trust_level"])
+def test_page_refuses_what_no_person_types(world: World, field: str) -> None:
+    asked = ask(world.prod).json()
+    person = Person(world, "acme")
+    card = {**person.look(asked["user_code"]), "trust_level": "1", "decision": "approve"}
+    assert person.post(**{**card, field: "x\x00y"}).status_code == 400
+    assert person.post(**{**card, field: "\u202e" * 3000}).status_code in {200, 400, 404, 409}
+
+
+def test_page_without_a_csrf_token_changes_nothing(world: World) -> None:
+    asked = ask(world.prod).json()
+    person = Person(world, "acme")
+    card = person.look(asked["user_code"])
+    answer = person.client.post("/device", {**card, "trust_level": "1", "decision": "approve"})
+    assert answer.status_code == 403
+    assert Device.unscoped.get(id=card["device"]).status == "pending"
