@@ -49,6 +49,7 @@ from rbac.services.gateways import find_gateway_by_audience
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 RECORDED_AS = "device_code"  # the grant type as stored and audited
+SERVICE_ACCOUNT_IDS = "svc_"
 PUBLIC_CLIENT = "authsvc-device"  # for devices nobody registered a client for; the approver sees what it is
 INTERVAL_SECONDS = 5
 SLOW_DOWN_SECONDS = 5
@@ -151,7 +152,8 @@ def redeem_device_code(request: HttpRequest, place: Environment) -> JsonResponse
             raise InvalidGrant
         proven = _proven(row.device, attempt)
         minted = issue_device_token(proven, grant_type=RECORDED_AS, client_id=_token_client(client), now=now)
-    return _token_answer(proven, minted, now)
+        more = follow_up(proven, minted, now=now)
+    return _token_answer(minted, more, now)
 
 
 def _client(request: HttpRequest, place: Environment, form: QueryDict, now: datetime) -> PollingClient:
@@ -295,16 +297,17 @@ def _proven(device: Device, attempt: Attempt) -> ProvenDevice:
 
 
 def _token_client(client: PollingClient) -> str:
-    """Only a client that proved itself stands in the token; otherwise the device is its own client."""
-    return client.client_id if client.is_authenticated else ""
+    """Name a service account in the token only when it proved itself; otherwise the device is its own client."""
+    is_claimed = not client.is_authenticated and client.client_id.startswith(SERVICE_ACCOUNT_IDS)
+    return "" if is_claimed else client.client_id
 
 
-def _token_answer(proven: ProvenDevice, minted: MintedToken, now: datetime) -> JsonResponse:
+def _token_answer(minted: MintedToken, more: dict[str, str], now: datetime) -> JsonResponse:
     body = {
         "access_token": minted.text.reveal(),
         "token_type": "Bearer",
         "expires_in": int((minted.claims.expires_at - now).total_seconds()),
         "scope": " ".join(minted.claims.scopes),
-        **follow_up(proven, minted, now=now),
+        **more,
     }
     return JsonResponse(body, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})

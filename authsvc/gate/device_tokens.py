@@ -34,5 +34,8 @@ def issue_device_token(
 
 
 def follow_up(proven: ProvenDevice, minted: MintedToken, *, now: datetime) -> dict[str, str]:
-    """Return what joins the access token in the answer of the device code; a refresh family belongs here."""
+    """Return what joins the access token in the answer to a device code; runs in the transaction that minted.
+
+    A refresh family of the device belongs here.
+    """
     return {"device_id": proven.device.id}

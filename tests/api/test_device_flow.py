@@ -11,9 +11,10 @@ from django.test import Client
 
 from authsvc.audit.models import AuditEvent
 from authsvc.tenants.models import Operator
+from authsvc.tokens.models import IssuedToken
 from authsvc.web.caller import Caller
 from devices.models import Device, DeviceAuthorization
-from devices.services.lifecycle import reject_device
+from devices.services.lifecycle import approve_device, reject_device
 from tests.world import Api, Place, World
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -163,6 +164,19 @@ def test_confidential_client_must_prove_itself_again_when_polling(world: World) 
     asked = ask(place, **proof).json()
     assert poll(place, asked["device_code"], client_id=place.client_id).json()["error"] == "invalid_grant"
     assert poll(place, asked["device_code"], **proof).json()["error"] == "authorization_pending"
+
+
+@pytest.mark.parametrize(("proves", "named"), [(True, "the client"), (False, "the device")])
+def test_token_names_a_service_account_only_when_it_proved_itself(world: World, proves: bool, named: str) -> None:
+    place = world.prod
+    client = {"client_id": place.client_id, "client_secret": place.client_secret if proves else ""}
+    asked = ask(place, **{name: value for name, value in client.items() if value}).json()
+    device = pending(place)
+    approve_device(place.caller(), device=device, user_code=asked["user_code"], now=device.created_at)
+    answer = poll(place, asked["device_code"], **client).json()
+    assert answer["device_id"] == device.id
+    issued = IssuedToken.unscoped.filter(principal_id=device.id).get()
+    assert issued.client_id == {"the client": place.client_id, "the device": device.id}[named]
 
 
 def test_one_network_has_at_most_twenty_requests_waiting(world: World) -> None:
