@@ -15,6 +15,7 @@ from authsvc.tokens.models import IssuedToken
 from authsvc.web.caller import Caller
 from devices.models import Device, DeviceAuthorization
 from devices.services.lifecycle import approve_device, reject_device
+from devices.services.review import review_devices
 from tests.world import Api, Place, World
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -292,3 +293,13 @@ def test_page_without_a_csrf_token_changes_nothing(world: World) -> None:
     answer = person.client.post("/device", {**card, "trust_level": "1", "decision": "approve"})
     assert answer.status_code == 403
     assert Device.unscoped.get(id=card["device"]).status == "pending"
+
+
+def test_review_forgets_requests_of_strangers_after_a_day(world: World) -> None:
+    ask(world.prod)
+    stranger, moment = pending(world.prod), pending(world.prod).created_at
+    review_devices(moment + timedelta(hours=1))
+    assert Device.unscoped.get(id=stranger.id).status == "rejected"
+    review_devices(moment + timedelta(hours=26))
+    assert not Device.unscoped.filter(id=stranger.id).exists()
+    assert AuditEvent.objects.filter(subject_id=stranger.id, event_type="device.deleted").count() == 1
