@@ -46,6 +46,8 @@ from rbac.models import Gateway
 from rbac.services.gateways import find_gateway_by_audience
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+RECORDED_AS = "device_code"  # the grant type as stored and audited
+SERVICE_ACCOUNT_IDS = "svc_"
 PUBLIC_CLIENT = "authsvc-device"  # for devices nobody registered a client for; the approver sees what it is
 INTERVAL_SECONDS = 5
 SLOW_DOWN_SECONDS = 5
@@ -132,7 +134,7 @@ def redeem_device_code(call: TokenCall) -> TokenAnswer:
             raise InvalidGrant
         proven = _proven(row.device, attempt)
         minted, refresh = issue_device_tokens(
-            proven, grant_type=DEVICE_CODE, client_id=_token_client(client), now=call.now
+            proven, grant_type=RECORDED_AS, client_id=_token_client(client), now=call.now
         )
     return TokenAnswer(minted, refresh, members={"device_id": proven.device.id})
 
@@ -281,5 +283,6 @@ def _proven(device: Device, attempt: Attempt) -> ProvenDevice:
 
 
 def _token_client(client: PollingClient) -> str:
-    """Only a client that proved itself stands in the token; otherwise the device is its own client."""
-    return client.client_id if client.is_authenticated else ""
+    """Name a service account in the token only when it proved itself; otherwise the device is its own client."""
+    is_claimed = not client.is_authenticated and client.client_id.startswith(SERVICE_ACCOUNT_IDS)
+    return "" if is_claimed else client.client_id

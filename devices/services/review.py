@@ -11,12 +11,14 @@ from django.db.models import Q, QuerySet
 from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.web.problems import NotFound
 from devices.models import Device, FailedProof, UsedNonce
+from devices.services.lifecycle import delete_device
 from devices.services.standing import change_standing, lock_device
 from devices.states import State
 from devices.trust import TrustLevel
 from devices.trust_changes import Happening, TrustEvent
 
 KEEP_FAILED_PROOFS = timedelta(days=1)
+KEEP_STRANGERS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ def review_devices(now: datetime) -> Review:
     """Let time pass for every device it can touch, one transaction each; safe to run twice and beside others."""
     found = list(_touched_by_time(now))
     changed = sum(_review(device, now) for device in found)
+    for stranger in _strangers(now):
+        delete_device(environment_caller(system_caller(), stranger.environment), device=stranger, now=now)
     FailedProof.objects.filter(failed_at__lt=now - KEEP_FAILED_PROOFS).delete()
     UsedNonce.objects.filter(expires_at__lt=now).delete()
     return Review(len(found), changed)
@@ -42,6 +46,16 @@ def _touched_by_time(now: datetime) -> QuerySet[Device]:
     earning = Q(status=State.ACTIVE, trust_level__gte=TrustLevel.VERIFIED)
     rows: QuerySet[Device] = Device.unscoped.filter(unanswered | ended | earning)
     return rows.select_related("environment__tenant").only("id", "environment__name", "environment__tenant__slug")
+
+
+def _strangers(now: datetime) -> QuerySet[Device]:
+    """Return yesterday's requests of unproven clients that nobody approved: outsiders must not pile up rows."""
+    rows: QuerySet[Device] = Device.unscoped.filter(
+        status=State.REJECTED,
+        authorization__is_client_authenticated=False,
+        request_expires_at__lt=now - KEEP_STRANGERS,
+    )
+    return rows.select_related("principal", "environment__tenant")
 
 
 def _review(device: Device, now: datetime) -> bool:

@@ -11,9 +11,11 @@ from django.test import Client
 
 from authsvc.audit.models import AuditEvent
 from authsvc.tenants.models import Operator
+from authsvc.tokens.models import IssuedToken
 from authsvc.web.caller import Caller
 from devices.models import Device, DeviceAuthorization
-from devices.services.lifecycle import reject_device
+from devices.services.lifecycle import approve_device, reject_device
+from devices.services.review import review_devices
 from tests.world import Api, Place, World
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -165,6 +167,19 @@ def test_confidential_client_must_prove_itself_again_when_polling(world: World) 
     assert poll(place, asked["device_code"], **proof).json()["error"] == "authorization_pending"
 
 
+@pytest.mark.parametrize(("proves", "named"), [(True, "the client"), (False, "the device")])
+def test_token_names_a_service_account_only_when_it_proved_itself(world: World, proves: bool, named: str) -> None:
+    place = world.prod
+    client = {"client_id": place.client_id, "client_secret": place.client_secret if proves else ""}
+    asked = ask(place, **{name: value for name, value in client.items() if value}).json()
+    device = pending(place)
+    approve_device(place.caller(), device=device, user_code=asked["user_code"], now=device.created_at)
+    answer = poll(place, asked["device_code"], **client).json()
+    assert answer["device_id"] == device.id
+    issued = IssuedToken.unscoped.filter(principal_id=device.id).get()
+    assert issued.client_id == {"the client": place.client_id, "the device": device.id}[named]
+
+
 def test_one_network_has_at_most_twenty_requests_waiting(world: World) -> None:
     answers = [ask(world.prod).status_code for _ in range(21)]
     assert answers == [200] * 20 + [429]
@@ -260,3 +275,31 @@ def test_device_cannot_approve_itself(world: World) -> None:
         tenant_id=caller.tenant_id, actor_id=place.device["id"], event_type="access.denied"
     )
     assert rows.count() == 1
+
+
+@pytest.mark.parametrize("field", ["user_code", "device", "reason", "snapshot", "trust_level"])
+def test_page_refuses_what_no_person_types(world: World, field: str) -> None:
+    asked = ask(world.prod).json()
+    person = Person(world, "acme")
+    card = {**person.look(asked["user_code"]), "trust_level": "1", "decision": "approve"}
+    assert person.post(**{**card, field: "x\x00y"}).status_code == 400
+    assert person.post(**{**card, field: "\u202e" * 3000}).status_code in {200, 400, 404, 409}
+
+
+def test_page_without_a_csrf_token_changes_nothing(world: World) -> None:
+    asked = ask(world.prod).json()
+    person = Person(world, "acme")
+    card = person.look(asked["user_code"])
+    answer = person.client.post("/device", {**card, "trust_level": "1", "decision": "approve"})
+    assert answer.status_code == 403
+    assert Device.unscoped.get(id=card["device"]).status == "pending"
+
+
+def test_review_forgets_requests_of_strangers_after_a_day(world: World) -> None:
+    ask(world.prod)
+    stranger, moment = pending(world.prod), pending(world.prod).created_at
+    review_devices(moment + timedelta(hours=1))
+    assert Device.unscoped.get(id=stranger.id).status == "rejected"
+    review_devices(moment + timedelta(hours=26))
+    assert not Device.unscoped.filter(id=stranger.id).exists()
+    assert AuditEvent.objects.filter(subject_id=stranger.id, event_type="device.deleted").count() == 1

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from tests.live import ROOT, LiveServer
 
 SAMPLES = ROOT / "deploy" / "gateway"
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 pytestmark = pytest.mark.compat
 
 
@@ -173,3 +175,26 @@ def test_revoked_device_is_refused_everywhere_at_once(administrator: Administrat
         seen = set(pool.map(lambda _: httpx.get(f"{base}/api/v1/me", headers=bearer).status_code, range(50)))
     assert seen == {401}
     assert httpx.post(f"{base}/api/v1/devices/{device['id']}/authenticate", json=secret).status_code == 401
+
+
+def test_stock_oauth_client_speaks_the_device_flow(administrator: Administrator) -> None:
+    """Authlib, unmodified, with what the metadata says and nothing else."""
+    from authlib.integrations.base_client.errors import OAuthError
+    from authlib.integrations.httpx_client import OAuth2Client
+
+    place = administrator.place
+    base, _, rest = place["issuer"].partition("/t/")
+    metadata = httpx.get(f"{base}/.well-known/oauth-authorization-server/t/{rest}").json()
+    proof = (place["client_id"], place["client_secret"])
+    asked = httpx.post(metadata["device_authorization_endpoint"], data={"scope": "status:read"}, auth=proof)
+    invitation = asked.json()
+    with OAuth2Client(*proof, timeout=30) as client:
+        poll = {"grant_type": DEVICE_CODE, "device_code": invitation["device_code"]}
+        with pytest.raises(OAuthError) as pending:
+            client.fetch_token(metadata["token_endpoint"], **poll)
+        assert pending.value.error == "authorization_pending"
+        administrator.approve_on_page(invitation["user_code"])
+        time.sleep(invitation["interval"])
+        token = client.fetch_token(metadata["token_endpoint"], **poll)
+    assert token["scope"] == "status:read"
+    assert token["token_type"] == "Bearer"

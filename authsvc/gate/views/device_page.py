@@ -19,7 +19,7 @@ from authsvc.tenants.models import Environment, Operator
 from authsvc.tenants.services import operator_caller, visible_tenant_ids
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
-from authsvc.web.problems import Forbidden, NotFound, Problem, TooManyRequests
+from authsvc.web.problems import BadRequest, Forbidden, NotFound, Problem, TooManyRequests
 from authsvc.web.request_id import request_id_of
 from devices.codes import LONGEST_INPUT, CodeMalformed, format_user_code, normalise_user_code
 from devices.models import Device
@@ -59,6 +59,7 @@ def device_page(request: HttpRequest) -> HttpResponse:
         return _page(request, "device/code.html", {"user_code": request.GET.get("user_code", "")[:LONGEST_INPUT]})
     step = _decide if request.POST.get("decision") else _look_up
     try:
+        _require_plain_text(request)
         return step(request, operator, now)
     except Problem as problem:
         context = {"problem": problem, "user_code": request.POST.get("user_code", "")[:LONGEST_INPUT]}
@@ -163,6 +164,12 @@ def _outside(request: HttpRequest, operator: Operator) -> Caller:
 
 def _may_decide(caller: Caller) -> bool:
     return bool(caller.scopes & {"devices:approve", "authsvc:admin"})
+
+
+def _require_plain_text(request: HttpRequest) -> None:
+    """Refuse what no database stores and no person types."""
+    if any("\x00" in str(value) for values in request.POST.lists() for value in values[1]):
+        raise BadRequest
 
 
 def _level(request: HttpRequest) -> int:

@@ -1,0 +1,43 @@
+"""The page where people approve, in a real browser at phone width: sign in, compare the code, choose, approve."""
+
+from __future__ import annotations
+
+import shutil
+
+import httpx
+import pytest
+
+from tests.live import LiveServer
+
+PHONE = {"width": 360, "height": 740}
+pytestmark = pytest.mark.browser
+
+
+def test_person_approves_on_a_phone_and_the_device_gets_its_token(live: LiveServer) -> None:
+    from playwright.sync_api import sync_playwright
+
+    place, operator = live.place("acme/prod"), live.document["operators"]["acme"]
+    client = {"client_id": "authsvc-device"}
+    form = {**client, "scope": "status:read", "device_name": "Hall lamp " + "x" * 60}
+    asked = httpx.post(f"{place['issuer']}/oauth/device_authorization", data=form, timeout=30).json()
+    complaints: list[str] = []
+    with sync_playwright() as driver:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        page = browser.new_page(viewport=PHONE)  # type: ignore[arg-type]
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(asked["verification_uri_complete"])
+        page.fill("#id_username", operator["username"])
+        page.fill("#id_password", operator["password"])
+        page.press("#id_password", "Enter")
+        page.click("button:has-text('Continue')")
+        assert page.inner_text(".code") == asked["user_code"]
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        page.check("input[name=trust_level][value='2']")
+        page.click("button[value=approve]")
+        assert "is now active" in page.inner_text("[role=status]")
+        browser.close()
+    poll = {**client, "grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": asked["device_code"]}
+    token = httpx.post(f"{place['issuer']}/oauth/token", data=poll, timeout=30).json()
+    assert token["scope"] == "status:read"
+    assert [text for text in complaints if "Content Security Policy" in text] == []
