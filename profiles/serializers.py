@@ -10,7 +10,7 @@ from rest_framework import serializers
 from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer, TextField
 from profiles.candidates import Requirement
 from profiles.interchange.usage import usage_from_json
-from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, Profile
+from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Profile
 from profiles.services.importing import FORMATS
 from profiles.services.resolve import expires_at_of
 from profiles.services.rotation import overlap_sentence, rotation_state, version_state
@@ -19,6 +19,7 @@ from profiles.services.usage import usage_verdict
 
 AGENT_LENGTH = 128
 A_YEAR_SECONDS = 31_536_000
+CURRENT_VERSIONS = "current_versions"  # where a list keeps them, so that a page costs one query
 
 
 class SecretFields(StrictSerializer):
@@ -72,7 +73,6 @@ class CredentialOutput(serializers.ModelSerializer[Credential]):
             "has_refresh",
             "has_reference",
             "expires_at",
-            "is_expiry_estimated",
             "origin",
             "state",
             "rotation_state",
@@ -140,8 +140,11 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
     def get_rotation(self, profile: Profile) -> str:
         """Return whether a new version is due: ok, due, overdue or never."""
         now: datetime = self.context.get("now") or datetime.now(UTC)
-        current = Credential.objects.for_tenant(profile.tenant_id).filter(profile=profile, state="current").first()
-        return str(rotation_state(profile, current, now))
+        current = getattr(profile, CURRENT_VERSIONS, None)
+        if current is None:
+            rows = Credential.objects.for_tenant(profile.tenant_id)
+            current = list(rows.filter(profile=profile, state=CredentialState.CURRENT))
+        return str(rotation_state(profile, next(iter(current), None), now))
 
     def get_usage(self, profile: Profile) -> dict[str, Any]:
         """Return where the profile stands after what gateways reported, and what to do about it."""
