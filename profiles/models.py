@@ -115,7 +115,6 @@ class Credential(EnvironmentOwned):
     has_reference = models.BooleanField(default=False, help_text="The value is a reference, not a secret.")
     expires_at_ms = models.BigIntegerField(null=True, blank=True)
     origin = models.CharField(max_length=60, blank=True)
-    is_expiry_estimated = models.BooleanField(default=False, help_text="The expiry is a guess, not the provider's.")
     state = models.CharField(max_length=10, choices=CredentialState.choices, default=CredentialState.CURRENT)
     retired_at = models.DateTimeField(null=True, blank=True)
     leased_until = models.DateTimeField(null=True, blank=True, help_text="End of the last lease of this version.")

@@ -25,7 +25,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, Unavailable
 from profiles.models import Credential, CredentialState, OAuthRefresh, Profile, ProfileState, ProviderEntry, TokenBody
 from profiles.providers import Kind
-from profiles.services.store import SecretMaterial, open_version, store_version
+from profiles.services.store import SecretMaterial, delete_version, open_version, store_version
 from profiles.token_endpoint import NewTokens, RefreshError, TokenEndpoint, request_tokens
 
 ON_USE_MARGIN_MS: Final = 60_000
@@ -174,7 +174,20 @@ def _store_pair(
         )
         detail = {"profile_id": profile.id, "version": stored.version, "expires_at": renewed.expires_at_ms}
         record(caller, "credential.refreshed", subject_id=stored.id, detail=detail, now=now)
+        _erase_ended(caller, profile, now)
     return stored
+
+
+def _erase_ended(caller: Caller, profile: Profile, now: datetime) -> None:
+    """Erase replaced pairs whose access token has ended: nobody can use them, and hourly refreshes pile them up."""
+    ended = Credential.objects.for_environment(caller).filter(
+        profile=profile,
+        kind=Kind.OAUTH.value,
+        state=CredentialState.RETIRED,
+        expires_at_ms__lte=int(now.timestamp() * 1000),
+    )
+    for credential in ended:
+        delete_version(caller, credential=credential, now=now)
 
 
 def _keep_failure(

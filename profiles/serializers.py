@@ -10,14 +10,16 @@ from rest_framework import serializers
 from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer, TextField
 from profiles.candidates import Requirement
 from profiles.interchange.usage import usage_from_json
-from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, Profile
+from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Profile
 from profiles.services.importing import FORMATS
 from profiles.services.resolve import expires_at_of
+from profiles.services.rotation import overlap_sentence, rotation_state, version_state
 from profiles.services.store import MAXIMUM_SECRET
 from profiles.services.usage import usage_verdict
 
 AGENT_LENGTH = 128
 A_YEAR_SECONDS = 31_536_000
+CURRENT_VERSIONS = "current_versions"  # where a list keeps them, so that a page costs one query
 
 
 class SecretFields(StrictSerializer):
@@ -56,6 +58,8 @@ class CredentialOutput(serializers.ModelSerializer[Credential]):
     """One version without its secret; the fingerprint tells versions apart."""
 
     expires_at = serializers.SerializerMethodField()
+    rotation_state = serializers.SerializerMethodField()
+    overlap = serializers.SerializerMethodField()
 
     class Meta:
         model = Credential
@@ -71,9 +75,26 @@ class CredentialOutput(serializers.ModelSerializer[Credential]):
             "expires_at",
             "origin",
             "state",
+            "rotation_state",
+            "overlap",
+            "leased_until",
+            "last_used_at",
+            "last_used_by",
+            "retired_at",
             "created_by",
             "created_at",
         ]
+
+    def get_rotation_state(self, credential: Credential) -> str:
+        """Return current, draining while the last lease of a replaced version runs, retired or deleted."""
+        return str(version_state(credential, self._now()))
+
+    def get_overlap(self, credential: Credential) -> str:
+        """Return who used a replaced version last, and how long ago."""
+        return overlap_sentence(credential, self._now())
+
+    def _now(self) -> datetime:
+        return self.context.get("now") or datetime.now(UTC)
 
     def get_expires_at(self, credential: Credential) -> str | None:
         """Return the end of its life, if it has one."""
@@ -86,6 +107,7 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
 
     profile = serializers.CharField(source="key", read_only=True)
     usage = serializers.SerializerMethodField()
+    rotation = serializers.SerializerMethodField()
     allowed_channels: Any = serializers.ListField(child=serializers.CharField(), allow_null=True)
     allowed_gateways: Any = serializers.ListField(child=serializers.CharField(), allow_null=True)
 
@@ -104,6 +126,7 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
             "allowed_gateways",
             "state",
             "usage",
+            "rotation",
             "lease_count",
             "success_count",
             "failure_count",
@@ -113,6 +136,15 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
             "last_used_at",
             "last_used_by",
         ]
+
+    def get_rotation(self, profile: Profile) -> str:
+        """Return whether a new version is due: ok, due, overdue or never."""
+        now: datetime = self.context.get("now") or datetime.now(UTC)
+        current = getattr(profile, CURRENT_VERSIONS, None)
+        if current is None:
+            rows = Credential.objects.for_tenant(profile.tenant_id)
+            current = list(rows.filter(profile=profile, state=CredentialState.CURRENT))
+        return str(rotation_state(profile, next(iter(current), None), now))
 
     def get_usage(self, profile: Profile) -> dict[str, Any]:
         """Return where the profile stands after what gateways reported, and what to do about it."""

@@ -14,6 +14,7 @@ from authsvc.audit.record import record
 from authsvc.web.caller import Caller
 from authsvc.web.problems import InsufficientScope, ValidationFailed
 from profiles.interchange.coercion import read_reference
+from profiles.interchange.dotenv import UnsafeEnvironmentValue, env_line
 from profiles.interchange.render import (
     RefreshTokens,
     RenderedDocument,
@@ -99,13 +100,30 @@ def _may(caller: Caller, scope: str) -> bool:
 def _render(caller: Caller, query: ExportQuery, store: ParsedStore) -> Export:
     options = RenderOptions(query.secrets, query.refresh_tokens, f"{caller.tenant}/{caller.environment}")
     if query.format == "dotenv":
-        lines = render_dotenv(store.entries, options)
-        return Export(text=lines.text, findings=lines.findings)
+        safe = [entry for entry in store.entries if _fits_a_line(entry)]
+        lines = render_dotenv(safe, options)
+        unsafe = tuple(_unsafe(entry) for entry in store.entries if entry not in safe)
+        return Export(text=lines.text, findings=(*lines.findings, *unsafe))
     if query.format == "openclaw_split":
         profiles = render_openclaw_profiles(store, options)
         return Export(profiles.document, render_auth_state(store, options).document, findings=profiles.findings)
     rendered: RenderedDocument = (render_argentos if query.format == "argentos" else render_openclaw)(store, options)
     return Export(rendered.document, findings=rendered.findings)
+
+
+def _fits_a_line(entry: ParsedEntry) -> bool:
+    """One value that no shell can carry must not keep all others from their gateway; it is left out and named."""
+    try:
+        for value in entry.secrets.values():
+            env_line("VALUE", value.reveal() or "-")
+    except UnsafeEnvironmentValue:
+        return False
+    return True
+
+
+def _unsafe(entry: ParsedEntry) -> Finding:
+    detail = "The value holds characters that an environment file cannot carry safely; it was left out."
+    return Finding(entry.profile_id, FindingCode.UNSAFE_VALUE, Severity.WARNING, detail)
 
 
 def _stored(caller: Caller, query: ExportQuery) -> tuple[ParsedStore, tuple[Finding, ...]]:

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from profiles.models import Credential, CredentialState, Profile
+from profiles.providers import Kind
 
 GRACE = timedelta(days=7)
+NOMINAL_LIFETIMES = {"anthropic": timedelta(days=365)}  # what the vendor says of setup tokens
 
 
 class RotationState(StrEnum):
@@ -36,6 +38,15 @@ def rotation_state(profile: Profile, credential: Credential | None, now: datetim
     if now < due_at:
         return RotationState.OK
     return RotationState.DUE if now < due_at + GRACE else RotationState.OVERDUE
+
+
+def estimated_end(profile: Profile, credential: Credential | None) -> datetime | None:
+    """Return when a setup token that came without an end probably ends; a guess that no check ever judges by."""
+    if credential is None or credential.expires_at_ms is not None:
+        return None
+    if credential.kind != Kind.TOKEN or profile.provider not in NOMINAL_LIFETIMES:
+        return None
+    return credential.created_at + NOMINAL_LIFETIMES[profile.provider]
 
 
 def version_state(credential: Credential, now: datetime) -> VersionState:

@@ -37,7 +37,7 @@ from profiles.providers import Kind
 from profiles.references import Strategy, is_deprecated_profile_id
 from profiles.resolution import Resolution, choose
 from profiles.services.resolve import ResolveQuery, candidate_of, expiry_of, request_of
-from profiles.services.rotation import rotation_state
+from profiles.services.rotation import estimated_end, rotation_state
 from profiles.services.settings import profile_settings
 from profiles.services.usage import UsageState, milliseconds, usage_verdict
 
@@ -191,6 +191,7 @@ def _provider(name: str, health: Sequence[ProfileHealth], resolution: Resolution
 
 def _profile(row: Row, health: ProfileHealth, now: datetime) -> dict[str, object]:
     profile, credential = row
+    estimate = estimated_end(profile, credential)
     return {
         "profileId": health.profile_id,
         "id": profile.id,
@@ -202,7 +203,7 @@ def _profile(row: Row, health: ProfileHealth, now: datetime) -> dict[str, object
         "refreshable": health.refreshable,
         "expiresAt": health.expires_at_ms,
         "remainingMs": health.remaining_ms,
-        "estimated": bool(credential and credential.is_expiry_estimated),
+        "estimatedExpiresAt": None if estimate is None else milliseconds(estimate),
         "noticeDays": notice_days(health),
         "fingerprint": credential.fingerprint if credential else "",
         "rotation": str(rotation_state(profile, credential, now)),

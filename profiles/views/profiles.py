@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import django_filters
+from django.db.models import Prefetch
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,9 +15,10 @@ from rest_framework.response import Response
 from authsvc.web.api import ApiView
 from authsvc.web.problems import ValidationFailed
 from authsvc.web.secret_text import SecretText
-from profiles.models import Credential, Profile
+from profiles.models import Credential, CredentialState, Profile
 from profiles.providers import Kind
 from profiles.serializers import (
+    CURRENT_VERSIONS,
     CredentialOutput,
     ImportInput,
     ImportOutput,
@@ -66,7 +68,9 @@ class ProfileList(ApiView):
     @extend_schema(responses=ProfileOutput(many=True))
     def get(self, request: Request) -> Response:
         """List profiles, newest first; never their secrets."""
-        return self.page(Profile.objects.for_environment(self.caller), ProfileOutput)
+        current = Credential.objects.for_environment(self.caller).filter(state=CredentialState.CURRENT)
+        versions = Prefetch("credentials", queryset=current, to_attr=CURRENT_VERSIONS)
+        return self.page(Profile.objects.for_environment(self.caller).prefetch_related(versions), ProfileOutput)
 
     @extend_schema(request=ProfileInput, responses={201: ProfileOutput})
     def post(self, request: Request) -> Response:

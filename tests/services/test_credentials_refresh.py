@@ -70,6 +70,8 @@ def test_resolve_of_expired_login_refreshes_once_and_stores_the_pair(
     assert sealed.secrets["refresh"].reveal() == "refresh-1"
     assert sealed.secrets["idToken"].reveal() == "id-0"
     assert sealed.sealed_extras is not None
+    replaced = Credential.unscoped.get(profile=profile, version=1)
+    assert (replaced.state, replaced.sealed) == (CredentialState.DELETED, "")
     assert AuditEvent.objects.filter(event_type="credential.refreshed").count() == 1
 
 

@@ -162,6 +162,16 @@ def test_api_command_and_service_agree_on_generated_situations(
     }
 
 
+def test_setup_token_without_end_is_static_and_its_estimate_stands_apart(caller: Caller, now: datetime) -> None:
+    secret = SecretText(f"sk-ant-oat01-{'A' * 90}")
+    material = SecretMaterial(Kind.TOKEN, {"token": secret})
+    create_profile(caller, provider="anthropic", name="setup", material=material, now=now)
+    document: Any = status_document(caller, StatusQuery(), now=now + timedelta(days=400))
+    shown = document["auth"]["oauth"]["profiles"][0]
+    assert (shown["status"], shown["expiresAt"], document["check"]) == ("static", None, 0)
+    assert shown["estimatedExpiresAt"] == int((now + timedelta(days=365)).timestamp() * 1000)
+
+
 def test_status_writes_nothing(caller: Caller, now: datetime, world: World) -> None:
     _store(caller, now, "login", Kind.OAUTH, -HOUR_MS, refresh="r-1")
     _store(caller, now, "tok", left_ms=HOUR_MS)
