@@ -42,7 +42,7 @@ class Page:
         self.folder, self.port = folder, free_port()
         self.commands = folder / "bin"
         self.commands.mkdir()
-        (self.commands / "authsvc-sync").symlink_to(ROOT / "deploy" / "gateway" / "authsvc-sync")
+        (self.commands / "authsvc-jwks").symlink_to(ROOT / "deploy" / "gateway" / "authsvc-jwks")
         restart = self.commands / "systemctl"
         restart.write_text('#!/bin/sh\necho "$@" >> restarts\n')
         restart.chmod(0o700)

@@ -1,4 +1,4 @@
-"""``authsvc-sync jwks`` beside a live server: when it writes, what it refuses, and that the old file always stays."""
+"""``authsvc-jwks`` beside a live server: when it writes, what it refuses, and that the old file always stays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.compat.conftest import Tenancy
 from tests.live import ROOT, free_port
 
 pytestmark = [pytest.mark.compat, pytest.mark.xdist_group("compat")]
-PROGRAM = ROOT / "deploy" / "gateway" / "authsvc-sync"
+PROGRAM = ROOT / "deploy" / "gateway" / "authsvc-jwks"
 UNCHANGED, CHANGED, UNKNOWN, USAGE = 0, 10, 3, 64
 GOOD = {"kty": "RSA", "kid": "one", "n": "AQAB", "e": "AQAB"}
 
@@ -103,13 +103,13 @@ def _assert_file_stays(issuer: str, folder: Path) -> None:
     file.write_text("what was there")
     done = _sync(issuer, file)
     assert done.returncode == UNKNOWN
-    assert done.stderr.startswith(f"authsvc-sync: {file} stays as it is: ")
+    assert done.stderr.startswith(f"authsvc-jwks: {file} stays as it is: ")
     assert file.read_text() == "what was there"
     assert list(folder.iterdir()) == [file]
 
 
 def _sync(issuer: str, file: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-I", str(PROGRAM), "jwks", "--issuer", issuer, "--file", str(file)]
+    command = [sys.executable, "-I", str(PROGRAM), "--issuer", issuer, "--file", str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
