@@ -205,7 +205,9 @@ def _api_views(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[type[Ap
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _api_views(pattern.url_patterns)
-        elif issubclass(view := getattr(pattern.callback, "cls", object), ApiView):
+            continue
+        view = getattr(pattern.callback, "cls", None)
+        if isinstance(view, type) and issubclass(view, ApiView):
             yield view
 
 

@@ -85,7 +85,7 @@ def break_item(code: str, settings: Any, folder: Path, monkeypatch: pytest.Monke
         "mdns": lambda: monkeypatch.setenv("AGTOS_MDNS", "true"),
         "json_logs": wrong(settings, "LOGGING", {"level": "INFO", "json": False}),
         "secure_cookies": wrong(settings, "SESSION_COOKIE_SECURE", False),
-        "database": lambda: DataKey.unscoped.filter(pk=DataKey.unscoped.first().pk).update(kek_id="gone"),
+        "database": lambda: DataKey.unscoped.update(kek_id="gone"),
         "operator": lambda: Operator.objects.update(is_active=False),
         "demo": lambda: (folder / "demo-ten_x.json").touch(mode=0o600),
         "gateway_tokens": lambda: ApiKey.unscoped.filter(kind="gateway_token").update(
