@@ -174,6 +174,8 @@ CORS_ALLOWED_ORIGINS = env.list(
 )
 if CORS_ALLOWED_ORIGINS == ["*"]:
     CORS_ALLOWED_ORIGINS, CORS_ALLOW_ALL_ORIGINS = [], True
+if env.bool("AUTHSVC_CORS_TAURI", False):
+    CORS_ALLOWED_ORIGINS = [*CORS_ALLOWED_ORIGINS, "tauri://localhost", "https://tauri.localhost"]
 CORS_ALLOW_CREDENTIALS = False
 # Never forward-auth: a preflight answered here would open the guarded server to every OPTIONS request.
 CORS_URLS_REGEX = r"^/(?!t/.*/forward-auth)(api|t|\.well-known)/"

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from authsvc.ops.health import live, ready
+from authsvc.ops.metrics import metrics
 from authsvc.web.methods import require_read
 
 urlpatterns = [
@@ -10,4 +11,5 @@ urlpatterns = [
     path("healthz", require_read(live)),
     path("health/live", require_read(live)),
     path("health/ready", require_read(ready)),
+    path("metrics", require_read(metrics)),
 ]

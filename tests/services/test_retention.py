@@ -36,15 +36,8 @@ def end(place: Place, ended_at: datetime) -> dict[str, str]:
     """Make one row of each kind that ended then; return its ids."""
     caller = place.caller()
     own = {"tenant_id": caller.tenant_id, "environment_id": caller.environment_id, "expires_at": ended_at}
-    token = IssuedToken(
-        id=f"jti_{place.environment().id}_{ended_at.timestamp()}",
-        principal_id=place.client_id,
-        client_id="c",
-        audience="a",
-        scopes=[],
-        grant_type="g",
-        **own,
-    )
+    names = {"client_id": "c", "audience": "a", "grant_type": "g", "principal_id": place.client_id}
+    token = IssuedToken(id=f"jti_{place.environment().id}_{ended_at.timestamp()}", scopes=[], **names, **own)
     token.save(force_insert=True)
     profile = Profile.objects.for_environment(caller).get()
     credential = Credential.objects.for_environment(caller).get()
