@@ -24,7 +24,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
-from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, require
+from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, places_where, require
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
@@ -87,7 +87,7 @@ class HouseAdmin(ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
-    actions = None
+    actions: Any = None
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """True for the page's own filters alone: any other lookup could ask a hash letter by letter."""
@@ -128,11 +128,7 @@ class HouseAdmin(ModelAdmin):
 
     def environments(self, request: HttpRequest, scope: str) -> list[Environment]:
         """Return the environments in which the operator holds ``scope``."""
-        operator = operator_of(request)
-        tenant_ids = visible_tenant_ids(operator)
-        rows = Environment.unscoped.select_related("tenant").order_by("tenant__slug", "name")
-        rows = rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
-        return [row for row in rows if holds(caller_in(request, row), scope)]
+        return places_where(request, scope)
 
     def environment_of(self, row: Any) -> Environment:
         """Return the environment a row belongs to."""

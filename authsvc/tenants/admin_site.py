@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
@@ -16,7 +16,7 @@ from django.urls import path, reverse
 
 from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.tenants.models import Environment, Operator, Tenant
-from authsvc.tenants.services import operator_caller, visible_tenant_ids
+from authsvc.tenants.services import operator_caller, operator_scopes, visible_tenant_ids
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Forbidden
@@ -36,7 +36,9 @@ class Attention:
 
 CountsAttention = Callable[[Operator, Environment | None], Attention]
 PLACE = "place"
-MOST_PLACES, MOST_HITS, MOST_EVENTS, MOST_CHAINS, MAXIMUM_QUERY = 500, 8, 10, 3, 200
+AUTHSVC_ADMIN = "authsvc:admin"
+Known = TypeVar("Known")
+MOST_PLACES, MOST_HITS, MOST_EVENTS, MOST_CHAINS, MAXIMUM_QUERY = 2000, 8, 10, 3, 200
 OPAQUE = re.compile(r"\A(?:ask|agw|acs|ads|art)_[a-z0-9-]+_([A-Za-z0-9]+)")
 
 
@@ -71,7 +73,9 @@ class HouseAdminSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """True for platform operators, and for operators with a membership."""
         user = request.user
-        return isinstance(user, Operator) and user.is_active and (user.is_superuser or user.memberships.exists())
+        if not isinstance(user, Operator) or not user.is_active:
+            return False
+        return user.is_superuser or remembered(request, "enters", user.memberships.exists)
 
     def get_urls(self) -> list[Any]:
         """Return the site's routes without the redirect that would tell foreign rows from missing ones."""
@@ -114,7 +118,7 @@ def search_pages(site: admin.AdminSite, request: HttpRequest, text: str) -> list
 
 def recent_events(operator: Operator, place: Environment | None) -> list[AuditEvent]:
     """Return the newest events of the chosen tenant, else of the first tenants the operator sees."""
-    tenant_ids = visible_tenant_ids(operator)
+    tenant_ids = seen_tenant_ids(operator)
     chains = [place.tenant_id] if place else [PLATFORM] if tenant_ids is None else tenant_ids[:MOST_CHAINS]
     events = [
         event
@@ -126,11 +130,33 @@ def recent_events(operator: Operator, place: Environment | None) -> list[AuditEv
 
 def places_of(request: HttpRequest) -> list[Environment]:
     """Return the environments the operator may choose, read once per request."""
-    known: list[Environment] | None = getattr(request, "_house_places", None)
-    if known is None:
-        known = visible_places(operator_of(request))
-        request._house_places = known  # type: ignore[attr-defined]
+    return remembered(request, "places", lambda: visible_places(operator_of(request)))
+
+
+def places_where(request: HttpRequest, scope: str) -> list[Environment]:
+    """Return the environments in which the operator's role includes a scope."""
+    operator = operator_of(request)
+    tenants = {row.tenant_id for row in places_of(request)}
+    held = remembered(request, "held", lambda: {tenant: operator_scopes(operator, tenant) for tenant in tenants})
+    return [row for row in places_of(request) if held[row.tenant_id] & {scope, AUTHSVC_ADMIN}]
+
+
+def remembered(request: HttpRequest, name: str, read: Callable[[], Known]) -> Known:
+    """Return what was read for this request, reading it the first time."""
+    memory: dict[str, Any] = request.__dict__.setdefault("house_memory", {})
+    if name not in memory:
+        memory[name] = read()
+    known: Known = memory[name]
     return known
+
+
+def seen_tenant_ids(operator: Operator) -> list[str] | None:
+    """Return the ids of the tenants the signed-in operator sees, read once per request; ``None`` means all."""
+    memory = operator.__dict__
+    if "house_tenant_ids" not in memory:
+        memory["house_tenant_ids"] = visible_tenant_ids(operator)
+    found: list[str] | None = memory["house_tenant_ids"]
+    return found
 
 
 def visible_places(operator: Operator) -> list[Environment]:
@@ -164,7 +190,7 @@ def caller_in(request: HttpRequest, environment: Environment) -> Caller:
 
 def holds(caller: Caller, scope: str) -> bool:
     """True when an operator's role includes the scope; roles name scopes plainly, without ids."""
-    return bool(caller.scopes & {scope, "authsvc:admin"})
+    return bool(caller.scopes & {scope, AUTHSVC_ADMIN})
 
 
 def require(caller: Caller, scope: str) -> None:
@@ -181,7 +207,7 @@ def calls_for_attention(count: CountsAttention) -> CountsAttention:
 
 def in_sight(rows: Any, operator: Operator, place: Environment | None = None) -> Any:
     """Return the rows of the tenants an operator sees, or of the place it chose among them."""
-    tenant_ids = visible_tenant_ids(operator)
+    tenant_ids = seen_tenant_ids(operator)
     if place is not None:
         rows = rows.filter(environment=place)
     return rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
@@ -189,5 +215,5 @@ def in_sight(rows: Any, operator: Operator, place: Environment | None = None) ->
 
 def visible_tenants(operator: Operator) -> QuerySet[Tenant]:
     """Return the tenants an operator sees."""
-    tenant_ids = visible_tenant_ids(operator)
+    tenant_ids = seen_tenant_ids(operator)
     return Tenant.objects.all() if tenant_ids is None else Tenant.objects.filter(id__in=tenant_ids)
