@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install -q --disable-pip-version-check --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock clean
+.PHONY: help run test check screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ check: $(VENV)/dev.stamp ## lint, format, types, import contracts, migrations in
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(PY) manage.py makemigrations --check --dry-run
+
+screenshots: $(VENV)/dev.stamp ## take pictures of the admin in every look, into screenshots/
+	@$(PY) -m tests.browser.screenshots
 
 lock: $(VENV)/dev.stamp ## resolve pyproject.toml into the lock files
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url pyproject.toml -o requirements.lock

@@ -168,6 +168,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i"
 
 CORS_ALLOWED_ORIGINS = env.list(
     "AUTHSVC_CORS_ORIGINS", default=env.list("CORS_ORIGIN", default=["http://localhost:5173"])

@@ -15,9 +15,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
-from authsvc.tenants.models import Operator
+from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from devices.admin_pages.bulk import SCOPE, reject_many
 from devices.admin_pages.inbox import assess, timeline_of
@@ -35,6 +36,7 @@ from devices.states import State
 from devices.trust import SENTENCES, TrustLevel
 from rbac.admin_pages.forms import ReasonForm
 
+MOST_ASSESSED = 100
 LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}") for level in TrustLevel if level > 0]
 
 
@@ -78,11 +80,13 @@ class PendingFirst(admin.SimpleListFilter):
 
 
 @calls_for_attention
-def waiting_devices(operator: Operator) -> Attention:
-    """Return how many devices wait for approval."""
-    rows = in_sight(Device.unscoped.filter(status=State.PENDING), operator)
+def waiting_devices(operator: Operator, place: Environment | None) -> Attention:
+    """Return how many devices wait for approval, and how many of the newest look risky."""
+    rows = in_sight(Device.unscoped.filter(status=State.PENDING), operator, place)
     url = reverse("admin:devices_device_changelist") + "?status=pending"
-    return Attention(rows.count(), "devices wait for approval", url, "Devices that ask to join appear here.")
+    risky = sum(1 for seen in assess(rows.select_related("principal")[:MOST_ASSESSED]).values() if seen.is_high)
+    label = f"devices wait for approval{f', {risky} of high risk' if risky else ''}"
+    return Attention(rows.count(), label, url, "No device waits. One that asks to join appears here.", risky > 0)
 
 
 @admin.register(Device)
@@ -95,12 +99,12 @@ class DeviceAdmin(HouseAdmin):
         "risk",
         "trust_level",
         "device_type",
-        "environment",
+        "where",
         "address",
         "created_at",
         "last_seen_at",
     )
-    list_filter = (PendingFirst, TenantFilter)
+    list_filter = (PendingFirst, PlaceFilter)
     actions = ("reject_devices",)
     search_fields = ("id", "principal__name")
     list_select_related = ("principal", "environment__tenant")

@@ -8,14 +8,17 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
-from authsvc.tenants.models import Operator
+from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
@@ -60,22 +63,55 @@ class ProfileForm(SecretForm):
     field_order = ("provider", "name", "agent", "kind", "value", "expires_at", "minimum_trust", "description")
 
 
-@calls_for_attention
-def ending_credentials(operator: Operator) -> Attention:
-    """Return how many current credentials have ended, or end within a day, and cannot refresh themselves."""
-    soon_ms = int((timezone.now().timestamp() + SOON_SECONDS) * 1000)
+class HealthFilter(admin.SimpleListFilter):
+    """Filters profiles by what their current version needs."""
+
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return what a credential may need."""
+        return [("expired", "expired"), ("expiring", "ends within a day")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the profiles in that state."""
+        if self.value() not in {"expired", "expiring"}:
+            return queryset
+        return queryset.filter(id__in=ending(is_over=self.value() == "expired").values("profile_id"))
+
+
+def ending(*, is_over: bool) -> QuerySet[Credential]:
+    """Return the current credentials that ended, or end within a day, and cannot refresh themselves."""
+    now_ms = int(timezone.now().timestamp() * 1000)
     current = Credential.unscoped.filter(state=CredentialState.CURRENT, has_refresh=False)
-    rows = in_sight(current.filter(expires_at_ms__lt=soon_ms, profile__state=ProfileState.ACTIVE), operator)
-    url = reverse("admin:profiles_profile_changelist")
-    return Attention(rows.count(), "credentials ended or end within a day", url, "No credential ends within a day.")
+    current = current.filter(profile__state=ProfileState.ACTIVE)
+    if is_over:
+        return current.filter(expires_at_ms__lt=now_ms)
+    return current.filter(expires_at_ms__gte=now_ms, expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
+
+
+@calls_for_attention
+def expired_credentials(operator: Operator, place: Environment | None) -> Attention:
+    """Return how many credentials have ended."""
+    rows = in_sight(ending(is_over=True), operator, place)
+    url = reverse("admin:profiles_profile_changelist") + "?health=expired"
+    return Attention(rows.count(), "credentials have expired", url, "No credential has expired.", is_urgent=True)
+
+
+@calls_for_attention
+def expiring_credentials(operator: Operator, place: Environment | None) -> Attention:
+    """Return how many credentials end within a day."""
+    rows = in_sight(ending(is_over=False), operator, place)
+    url = reverse("admin:profiles_profile_changelist") + "?health=expiring"
+    return Attention(rows.count(), "credentials end within a day", url, "No credential ends within a day.")
 
 
 @admin.register(Profile)
 class ProfileAdmin(HouseAdmin):
     """Named slots of provider credentials."""
 
-    list_display = ("key", "kind", "fingerprint", "last_four", "environment", "agent", "state", "last_used_at")
-    list_filter = (TenantFilter, "state", "kind")
+    list_display = ("key", "kind", "fingerprint", "last_four", "where", "agent", "state", "last_used_at")
+    list_filter = (PlaceFilter, HealthFilter, "state", "kind")
     search_fields = ("id", "key", "provider")
     list_select_related = ("environment__tenant",)
     fields = (
@@ -178,8 +214,8 @@ class ProfileAdmin(HouseAdmin):
 class LeaseAdmin(HouseAdmin):
     """Who was handed which credential, and until when."""
 
-    list_display = ("id", "profile", "principal_id", "agent", "purpose", "environment", "created_at", "expires_at")
-    list_filter = (TenantFilter,)
+    list_display = ("id", "profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
+    list_filter = (PlaceFilter,)
     search_fields = ("id", "principal_id")
     list_select_related = ("profile", "environment__tenant")
     fields = ("id", "profile", "principal_id", "agent", "session", "purpose", "environment", "created_at", "expires_at")

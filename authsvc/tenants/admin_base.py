@@ -20,9 +20,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
-from authsvc.tenants.admin_site import caller_in, holds, operator_of, require, visible_tenants
+from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, places_where, require
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
@@ -70,21 +72,6 @@ class ServiceAction:
     is_dangerous: bool = False
     applies: Callable[[Any], bool] = lambda _row: True
     template: str = "admin/service_form.html"
-
-
-class TenantFilter(admin.SimpleListFilter):
-    """Filters a list by one of the tenants the operator sees."""
-
-    title = "tenant"
-    parameter_name = "tenant"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the visible tenants."""
-        return [(tenant.id, tenant.slug) for tenant in visible_tenants(operator_of(request))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of the chosen tenant."""
-        return queryset.filter(tenant_id=self.value()) if self.value() else queryset
 
 
 class HouseAdmin(ModelAdmin):
@@ -141,11 +128,7 @@ class HouseAdmin(ModelAdmin):
 
     def environments(self, request: HttpRequest, scope: str) -> list[Environment]:
         """Return the environments in which the operator holds ``scope``."""
-        operator = operator_of(request)
-        tenant_ids = visible_tenant_ids(operator)
-        rows = Environment.unscoped.select_related("tenant").order_by("tenant__slug", "name")
-        rows = rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
-        return [row for row in rows if holds(caller_in(request, row), scope)]
+        return places_where(request, scope)
 
     def environment_of(self, row: Any) -> Environment:
         """Return the environment a row belongs to."""
@@ -169,11 +152,17 @@ class HouseAdmin(ModelAdmin):
         form = self.service_add_form(request.POST if request.method == "POST" else None, initial=request.GET.dict())
         self.prepare_add(request, form)
         if request.method == "POST" and form.is_valid() and self.is_ready(request, form):
-            done = self._run(request, form, lambda now: self._added(request, form, now))
+            place = self.add_place(request, form)
+            done = self._run(request, form, place, lambda now: self._added(request, form, now))
             if done is not None:
                 return done
         extra = {"template": self.service_add_template, **self.add_context(request, form)}
         return self._form_page(request, form, self.add_title or f"Add {self.opts.verbose_name}", extra)
+
+    def add_place(self, request: HttpRequest, form: forms.Form) -> Environment | None:
+        """Return the environment a valid add form acts in, or ``None`` above all of them."""
+        wanted = form.place_id() if isinstance(form, ChoosesRow) else form.cleaned_data.get("environment")
+        return next((row for row in self.environments(request, self.add_scope) if row.id == wanted), None)
 
     def is_ready(self, request: HttpRequest, form: forms.Form) -> bool:
         """False while a valid form is only to be previewed or confirmed."""
@@ -190,10 +179,11 @@ class HouseAdmin(ModelAdmin):
     def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
         """Put the choice of environment first, and let the form fill its own choices."""
         choices = {row.id: row for row in self.environments(request, self.add_scope)}
+        place = chosen_place(request)
         if isinstance(form, ChoosesRow):
-            form.fill(list(choices.values()))
+            form.fill([choices[place.id]] if place and place.id in choices else list(choices.values()))
         else:
-            add_environment_field(form, choices, request.GET.get("environment", ""))
+            add_environment_field(form, choices, request.GET.get("environment", place.id if place else ""))
 
     def add_caller(self, request: HttpRequest, form: forms.Form) -> Caller:
         """Return the operator in the environment the form names, holding the page's scope there."""
@@ -221,7 +211,9 @@ class HouseAdmin(ModelAdmin):
             request.POST if request.method == "POST" else None, initial=dict(self.initial_for(action, row))
         )
         if request.method == "POST" and form.is_valid():
-            done = self._run(request, form, lambda now: action.perform(caller, row, form.cleaned_data, now))
+            done = self._run(
+                request, form, self.environment_of(row), lambda now: action.perform(caller, row, form.cleaned_data, now)
+            )
             if done is not None:
                 return done
         extra = {
@@ -266,7 +258,11 @@ class HouseAdmin(ModelAdmin):
         ]
 
     def _run(
-        self, request: HttpRequest, form: forms.Form, call: Callable[[datetime], ShownOnce | str]
+        self,
+        request: HttpRequest,
+        form: forms.Form,
+        place: Environment | None,
+        call: Callable[[datetime], ShownOnce | str],
     ) -> HttpResponse | None:
         """Call the service; a problem becomes an error of the form, a secret is rendered at once."""
         try:
@@ -278,6 +274,7 @@ class HouseAdmin(ModelAdmin):
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
+                "environment": place,
                 "shown": result,
                 "title": result.title,
             }
@@ -299,6 +296,12 @@ class HouseAdmin(ModelAdmin):
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Return what an action's form shows at first."""
         return {}
+
+    @admin.display(description="environment", ordering="environment")
+    def where(self, row: Any) -> SafeString:
+        """Return the row's environment; prod looks like nothing else."""
+        name = row.environment.name
+        return format_html('<span class="env env-{}">{}</span>', name, row.environment)
 
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return facts about the row to show beside an action's form."""

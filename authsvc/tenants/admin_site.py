@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import path, reverse
 
+from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.tenants.models import Environment, Operator, Tenant
-from authsvc.tenants.services import operator_caller, visible_tenant_ids
+from authsvc.tenants.services import operator_caller, operator_scopes, visible_tenant_ids
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Forbidden
@@ -27,6 +31,15 @@ class Attention:
     label: str
     url: str
     when_empty: str
+    is_urgent: bool = False
+
+
+CountsAttention = Callable[[Operator, Environment | None], Attention]
+PLACE = "place"
+AUTHSVC_ADMIN = "authsvc:admin"
+Known = TypeVar("Known")
+MOST_PLACES, MOST_HITS, MOST_EVENTS, MOST_CHAINS, MAXIMUM_QUERY = 2000, 8, 10, 3, 200
+OPAQUE = re.compile(r"\A(?:ask|agw|acs|ads|art)_[a-z0-9-]+_([A-Za-z0-9]+)")
 
 
 class HouseAdminSite(admin.AdminSite):
@@ -40,21 +53,122 @@ class HouseAdminSite(admin.AdminSite):
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
-        self.attention: list[Callable[[Operator], Attention]] = []
+        self.attention: list[CountsAttention] = []
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
-        """Show first what waits for a person, then every page."""
-        waiting = [count(operator_of(request)) for count in self.attention]
-        return super().index(request, {**(extra_context or {}), "attention": waiting})
+        """Show first what waits for a person, then what happened, then every page."""
+        operator, place = operator_of(request), chosen_place(request)
+        waiting = [count(operator, place) for count in self.attention]
+        extra = {"attention": waiting, "events": recent_events(operator, place), "nothing_yet": not waiting}
+        return super().index(request, {**(extra_context or {}), **extra})
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Add the places the operator may work in, and the chosen one, to every page."""
+        context = super().each_context(request)
+        if self.has_permission(request):
+            place = chosen_place(request)
+            context |= {"places": places_of(request), "environment": place, "chosen_place": place}
+        return context
 
     def has_permission(self, request: HttpRequest) -> bool:
         """True for platform operators, and for operators with a membership."""
         user = request.user
-        return isinstance(user, Operator) and user.is_active and (user.is_superuser or user.memberships.exists())
+        if not isinstance(user, Operator) or not user.is_active:
+            return False
+        return user.is_superuser or remembered(request, "enters", user.memberships.exists)
 
     def get_urls(self) -> list[Any]:
         """Return the site's routes without the redirect that would tell foreign rows from missing ones."""
-        return [route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site"]
+        own = [
+            path("place/", self.admin_view(self.choose_place), name="choose_place"),
+            path("search/", self.admin_view(self.search), name="search"),
+        ]
+        return [*own, *(route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site")]
+
+    def choose_place(self, request: HttpRequest) -> HttpResponse:
+        """Remember the tenant and environment to work in; an unknown or foreign one is forgotten."""
+        if request.method == "POST":
+            wanted = request.POST.get("place", "")
+            request.session[PLACE] = wanted if any(row.id == wanted for row in places_of(request)) else ""
+        return HttpResponseRedirect(reverse("admin:index"))
+
+    def search(self, request: HttpRequest) -> HttpResponse:
+        """Look for one text on every page that can be searched, in the operator's tenants."""
+        text = request.GET.get("q", "").strip().replace("\x00", "")[:MAXIMUM_QUERY]
+        found = search_pages(self, request, text) if text else []
+        context = {**self.each_context(request), "title": "Search", "text": text, "found": found}
+        return TemplateResponse(request, "admin/house_search.html", context)
+
+
+def search_pages(site: admin.AdminSite, request: HttpRequest, text: str) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return, by page, the rows that match: what they are called, and where they are."""
+    opaque = OPAQUE.match(text)
+    text = f"key_{opaque[1]}" if opaque else text
+    found = []
+    for model, page in site._registry.items():
+        if not page.get_search_fields(request):
+            continue
+        rows, _ = page.get_search_results(request, page.get_queryset(request), text)
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
+        hits = [(str(row), reverse(name, args=[quote(row.pk)])) for row in rows[:MOST_HITS]]
+        if hits:
+            found.append((str(model._meta.verbose_name_plural), hits))
+    return found
+
+
+def recent_events(operator: Operator, place: Environment | None) -> list[AuditEvent]:
+    """Return the newest events of the chosen tenant, else of the first tenants the operator sees."""
+    tenant_ids = seen_tenant_ids(operator)
+    chains = [place.tenant_id] if place else [PLATFORM] if tenant_ids is None else tenant_ids[:MOST_CHAINS]
+    events = [
+        event
+        for chain in chains
+        for event in AuditEvent.objects.filter(tenant_id=chain).order_by("-sequence")[:MOST_EVENTS]
+    ]
+    return sorted(events, key=lambda event: event.occurred_at, reverse=True)[:MOST_EVENTS]
+
+
+def places_of(request: HttpRequest) -> list[Environment]:
+    """Return the environments the operator may choose, read once per request."""
+    return remembered(request, "places", lambda: visible_places(operator_of(request)))
+
+
+def places_where(request: HttpRequest, scope: str) -> list[Environment]:
+    """Return the environments in which the operator's role includes a scope."""
+    operator = operator_of(request)
+    tenants = {row.tenant_id for row in places_of(request)}
+    held = remembered(request, "held", lambda: {tenant: operator_scopes(operator, tenant) for tenant in tenants})
+    return [row for row in places_of(request) if held[row.tenant_id] & {scope, AUTHSVC_ADMIN}]
+
+
+def remembered(request: HttpRequest, name: str, read: Callable[[], Known]) -> Known:
+    """Return what was read for this request, reading it the first time."""
+    memory: dict[str, Any] = request.__dict__.setdefault("house_memory", {})
+    if name not in memory:
+        memory[name] = read()
+    known: Known = memory[name]
+    return known
+
+
+def seen_tenant_ids(operator: Operator) -> list[str] | None:
+    """Return the ids of the tenants the signed-in operator sees, read once per request; ``None`` means all."""
+    memory = operator.__dict__
+    if "house_tenant_ids" not in memory:
+        memory["house_tenant_ids"] = visible_tenant_ids(operator)
+    found: list[str] | None = memory["house_tenant_ids"]
+    return found
+
+
+def visible_places(operator: Operator) -> list[Environment]:
+    """Return the environments of the tenants an operator sees."""
+    rows = in_sight(Environment.unscoped.select_related("tenant"), operator)
+    return list(rows.order_by("tenant__slug", "name")[:MOST_PLACES])
+
+
+def chosen_place(request: HttpRequest) -> Environment | None:
+    """Return the environment the operator chose to work in, while it is still theirs."""
+    wanted = request.session.get(PLACE, "") if hasattr(request, "session") else ""
+    return next((row for row in places_of(request) if row.id == wanted), None) if wanted else None
 
 
 def operator_of(request: HttpRequest) -> Operator:
@@ -76,7 +190,7 @@ def caller_in(request: HttpRequest, environment: Environment) -> Caller:
 
 def holds(caller: Caller, scope: str) -> bool:
     """True when an operator's role includes the scope; roles name scopes plainly, without ids."""
-    return bool(caller.scopes & {scope, "authsvc:admin"})
+    return bool(caller.scopes & {scope, AUTHSVC_ADMIN})
 
 
 def require(caller: Caller, scope: str) -> None:
@@ -85,19 +199,21 @@ def require(caller: Caller, scope: str) -> None:
         raise Forbidden(f"Your role here does not include {scope}.")
 
 
-def calls_for_attention(count: Callable[[Operator], Attention]) -> Callable[[Operator], Attention]:
+def calls_for_attention(count: CountsAttention) -> CountsAttention:
     """Register a figure for the first page; each room registers its own."""
     cast(Any, admin.site).attention.append(count)
     return count
 
 
-def in_sight(rows: Any, operator: Operator) -> Any:
-    """Return the rows of the tenants an operator sees."""
-    tenant_ids = visible_tenant_ids(operator)
+def in_sight(rows: Any, operator: Operator, place: Environment | None = None) -> Any:
+    """Return the rows of the tenants an operator sees, or of the place it chose among them."""
+    tenant_ids = seen_tenant_ids(operator)
+    if place is not None:
+        rows = rows.filter(environment=place)
     return rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
 
 
 def visible_tenants(operator: Operator) -> QuerySet[Tenant]:
     """Return the tenants an operator sees."""
-    tenant_ids = visible_tenant_ids(operator)
+    tenant_ids = seen_tenant_ids(operator)
     return Tenant.objects.all() if tenant_ids is None else Tenant.objects.filter(id__in=tenant_ids)

@@ -7,7 +7,8 @@ from datetime import datetime
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
+from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller
@@ -48,8 +49,8 @@ class ClientSecretForm(forms.Form):
 class ServiceAccountAdmin(HouseAdmin):
     """Programs that call us."""
 
-    list_display = ("name", "id", "environment", "state", "created_at")
-    list_filter = (TenantFilter,)
+    list_display = ("name", "id", "where", "state", "created_at")
+    list_filter = (PlaceFilter,)
     search_fields = ("id", "principal__name")
     list_select_related = ("principal", "environment__tenant")
     fields = ("id", "name", "state", "environment", "description", "default_scopes", "maximum_scopes", "created_at")

@@ -9,7 +9,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, ScopesText
 from rbac.channel_rules import ChannelKind, DirectPolicy, GroupPolicy
@@ -54,8 +55,8 @@ class ChannelForm(ChannelChangeForm):
 class ChannelPolicyAdmin(HouseAdmin):
     """Who outside may speak through which channel."""
 
-    list_display = ("channel", "name", "gateway", "environment", "dm_policy", "group_policy")
-    list_filter = (TenantFilter,)
+    list_display = ("channel", "name", "gateway", "where", "dm_policy", "group_policy")
+    list_filter = (PlaceFilter,)
     search_fields = ("id", "name")
     list_select_related = ("gateway", "environment__tenant")
     fields = ("id", "channel", "name", "gateway", "environment", "dm_policy", "group_policy", "rules", "created_at")

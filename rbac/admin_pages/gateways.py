@@ -7,7 +7,8 @@ from datetime import datetime
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
+from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tokens.jwt import ALGORITHMS
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, shown_key
@@ -35,8 +36,8 @@ class GatewayTokenForm(forms.Form):
 class GatewayAdmin(HouseAdmin):
     """Agent servers that trust our tokens."""
 
-    list_display = ("name", "kind", "audience", "environment", "algorithm", "created_at")
-    list_filter = (TenantFilter,)
+    list_display = ("name", "kind", "audience", "where", "algorithm", "created_at")
+    list_filter = (PlaceFilter,)
     search_fields = ("id", "name", "audience")
     list_select_related = ("environment__tenant",)
     fields = ("id", "name", "kind", "audience", "environment", "algorithm", "admin_scope", "url", "created_at")

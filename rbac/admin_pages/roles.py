@@ -9,7 +9,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_forms import ChoosesRow, offer
 from authsvc.tenants.models import Environment, Principal
 from authsvc.web.caller import Caller
@@ -31,8 +32,8 @@ class RoleForm(forms.Form):
 class RoleAdmin(HouseAdmin):
     """Named sets of scopes."""
 
-    list_display = ("name", "environment", "scopes", "created_at")
-    list_filter = (TenantFilter,)
+    list_display = ("name", "where", "scopes", "created_at")
+    list_filter = (PlaceFilter,)
     search_fields = ("id", "name")
     list_select_related = ("environment__tenant",)
     fields = ("id", "name", "environment", "description", "scopes", "created_at")
@@ -93,8 +94,8 @@ class GrantForm(ChoosesRow):
 class GrantAdmin(HouseAdmin):
     """Who holds which role, where and until when."""
 
-    list_display = ("principal", "given", "gateway", "environment", "expires_at", "revoked_at", "created_at")
-    list_filter = (TenantFilter,)
+    list_display = ("principal", "given", "gateway", "where", "expires_at", "revoked_at", "created_at")
+    list_filter = (PlaceFilter,)
     search_fields = ("id", "principal__name", "role__name")
     list_select_related = ("principal", "role", "gateway", "environment__tenant")
     fields = (

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote as admin_quote
 from django.db.models import Model
 from django.test import Client
 from django.urls import URLPattern, URLResolver
@@ -56,7 +57,8 @@ def traces_of(tenant: Tenant) -> set[bytes]:
     """Return what only this tenant's rows hold: its name, its ids and its environments' ids."""
     ids = {str(pk) for model in pages() if model is not AuditEvent for pk in rows_of(model, tenant).values_list("pk")}
     ids |= set(Environment.objects.for_tenant(tenant.pk).values_list("pk", flat=True))
-    return {text.encode() for text in ids if len(text) > 8} | {tenant.slug.encode(), tenant.pk.encode()}
+    long = {text for text in ids if len(text) > 8}
+    return {text.encode() for text in long | set(map(admin_quote, long))} | {tenant.slug.encode(), tenant.pk.encode()}
 
 
 def missing_like(row_id: str) -> str:
@@ -113,7 +115,7 @@ def answer(client: Client, method: str, url: str, probe: str, data: dict[str, An
 
 
 def _without(text: str, probe: str) -> str:
-    forms = {probe, quote(probe, safe=""), quote(probe)} if not probe.isdigit() else {f"/{probe}/"}
+    forms = {probe, quote(probe, safe=""), quote(probe), admin_quote(probe)} if not probe.isdigit() else {f"/{probe}/"}
     for form in forms:
         text = text.replace(form, "")
     return text

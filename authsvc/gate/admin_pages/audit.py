@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 
 from authsvc.audit.models import PLATFORM, AuditEvent
-from authsvc.tenants.admin_base import HouseAdmin, TenantFilter
+from authsvc.tenants.admin_base import HouseAdmin
+from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.models import Tenant
 
 
@@ -15,7 +16,7 @@ class AuditEventAdmin(HouseAdmin):
 
     list_display = ("occurred_at", "event_type", "actor_kind", "actor_id", "subject_id", "tenant", "sequence")
     list_filter = (TenantFilter, "actor_kind")
-    search_fields = ("id", "event_type", "subject_id", "actor_id", "request_id")
+    search_fields = ("=id", "=event_type", "=subject_id", "=actor_id", "=request_id")
     ordering = ("-occurred_at", "-sequence")
     fields = (
         "id",

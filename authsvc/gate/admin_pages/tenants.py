@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from authsvc.gate.onboarding import open_environment, open_tenant
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, TenantFilter
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
 from authsvc.tenants.models import Environment, Membership, MembershipRole, Operator, Tenant, TenantState
 from authsvc.tenants.services import (

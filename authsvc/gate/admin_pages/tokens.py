@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 
 from authsvc.gate.admin_pages.explain import explain_page
 from authsvc.gate.admin_pages.issue_token import IssueTokenForm, issue_and_show, issue_context
-from authsvc.gate.admin_pages.token_preview import preview_of
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce, TenantFilter
+from authsvc.gate.admin_pages.token_preview import UNUSED_DAYS, preview_of
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
+from authsvc.tenants.admin_filters import PlaceFilter
+from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
+from authsvc.tenants.models import Environment, Operator
 from authsvc.tokens.api_keys import revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken, SigningKey
 from authsvc.tokens.services import revoke_token
@@ -25,8 +30,8 @@ from rbac.admin_pages.forms import ReasonForm, shown_key
 class SigningKeyAdmin(HouseAdmin):
     """Keys that sign access tokens; the private half is sealed and shown nowhere."""
 
-    list_display = ("kid", "algorithm", "state", "environment", "created_at", "activated_at", "retire_at")
-    list_filter = (TenantFilter, "state", "algorithm")
+    list_display = ("kid", "algorithm", "state", "where", "created_at", "activated_at", "retire_at")
+    list_filter = (PlaceFilter, "state", "algorithm")
     list_select_related = ("environment__tenant",)
     fields = ("id", "kid", "algorithm", "state", "environment", "public_jwk", "created_at", "activated_at", "retire_at")
     readonly_fields = fields
@@ -36,8 +41,8 @@ class SigningKeyAdmin(HouseAdmin):
 class IssuedTokenAdmin(HouseAdmin):
     """Access tokens that were issued; the tokens themselves are not stored."""
 
-    list_display = ("id", "principal", "audience", "scopes", "environment", "created_at", "expires_at", "revoked_at")
-    list_filter = (TenantFilter, "grant_type")
+    list_display = ("id", "principal", "audience", "scopes", "where", "created_at", "expires_at", "revoked_at")
+    list_filter = (PlaceFilter, "grant_type")
     search_fields = ("id", "client_id", "principal__name")
     list_select_related = ("principal", "environment__tenant")
     fields = (
@@ -102,6 +107,57 @@ class IssuedTokenAdmin(HouseAdmin):
     )
 
 
+class RotationFilter(admin.SimpleListFilter):
+    """Filters keys by what their age or silence asks for."""
+
+    title = "rotation"
+    parameter_name = "rotation"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return what may be due."""
+        return [("due", "older than 90 days"), ("unused", "unused for 90 days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the living keys for which it is due."""
+        match self.value():
+            case "due":
+                return queryset.filter(due_for_rotation())
+            case "unused":
+                return queryset.filter(unused())
+            case _:
+                return queryset
+
+
+def due_for_rotation() -> Q:
+    """Return the condition of a living key whose secret is older than 90 days."""
+    long_ago = timezone.now() - timedelta(days=UNUSED_DAYS)
+    is_old = Q(rotated_at__lt=long_ago) | Q(rotated_at__isnull=True, created_at__lt=long_ago)
+    return Q(revoked_at__isnull=True) & is_old
+
+
+def unused() -> Q:
+    """Return the condition of a living key that nobody used for 90 days."""
+    long_ago = timezone.now() - timedelta(days=UNUSED_DAYS)
+    is_silent = Q(last_used_at__lt=long_ago) | Q(last_used_at__isnull=True, created_at__lt=long_ago)
+    return Q(revoked_at__isnull=True) & is_silent
+
+
+@calls_for_attention
+def keys_due(operator: Operator, place: Environment | None) -> Attention:
+    """Return how many keys and secrets are due for rotation."""
+    rows = in_sight(ApiKey.unscoped.filter(due_for_rotation()), operator, place)
+    url = reverse("admin:authsvc_apikey_changelist") + "?rotation=due"
+    return Attention(rows.count(), "keys and secrets are due for rotation", url, "No key is older than 90 days.")
+
+
+@calls_for_attention
+def keys_unused(operator: Operator, place: Environment | None) -> Attention:
+    """Return how many keys and secrets nobody used for long."""
+    rows = in_sight(ApiKey.unscoped.filter(unused()), operator, place)
+    url = reverse("admin:authsvc_apikey_changelist") + "?rotation=unused"
+    return Attention(rows.count(), "keys were unused for 90 days: revoke them?", url, "Every key was used lately.")
+
+
 class RotateForm(forms.Form):
     """How long the old secret still works."""
 
@@ -112,8 +168,8 @@ class RotateForm(forms.Form):
 class ApiKeyAdmin(HouseAdmin):
     """Long opaque proofs: API keys, gateway tokens, client and device secrets. Only keyed hashes are stored."""
 
-    list_display = ("id", "kind", "principal", "ends_with", "environment", "expires_at", "last_used_at", "revoked_at")
-    list_filter = (TenantFilter, "kind")
+    list_display = ("id", "kind", "principal", "ends_with", "where", "expires_at", "last_used_at", "revoked_at")
+    list_filter = (PlaceFilter, RotationFilter, "kind")
     search_fields = ("id", "last_four", "principal__name")
     list_select_related = ("principal", "environment__tenant")
     fields = (

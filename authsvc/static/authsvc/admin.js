@@ -47,7 +47,7 @@ each("[data-chips]", (box) => {
   const draw = () => {
     box.replaceChildren(...[...list.querySelectorAll("input:checked")].map((input) => {
       const chip = document.createElement("button");
-      chip.type = "button"; chip.className = "chip"; chip.textContent = input.value + " ×";
+      chip.type = "button"; chip.className = "chip"; chip.textContent = `${input.value} remove`;
       chip.addEventListener("click", () => input.click());
       return chip;
     }));

@@ -1,0 +1,96 @@
+"""The first page, the choice of a place, and the search: figures that lead to their lists, nothing of anybody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.admin.utils import quote
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from authsvc.tokens.models import ApiKey
+from profiles.models import Credential
+from tests.world import World
+
+LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def test_figures_lead_to_lists_of_exactly_those_rows(world: World, acme: Client) -> None:
+    Credential.unscoped.filter(id=world.prod.ids["credential"]).update(expires_at_ms=1_000)
+    ApiKey.unscoped.filter(id=world.prod.ids["api_key"]).update(created_at=LONG_AGO)
+    page = acme.get("/admin/").content.decode()
+    for text, url, row_id in (
+        ("1</strong> credentials have expired", "/admin/profiles/profile/?health=expired", world.prod.ids["profile"]),
+        ("1</strong> keys and secrets are due", "/admin/authsvc/apikey/?rotation=due", world.prod.ids["api_key"]),
+        ("1</strong> keys were unused", "/admin/authsvc/apikey/?rotation=unused", world.prod.ids["api_key"]),
+        ("2</strong> devices wait", "/admin/devices/device/?status=pending", world.prod.pending_device["id"]),
+    ):
+        assert text in page, text
+        assert url in page
+        assert f"{quote(row_id)}/change/" in acme.get(url).content.decode()
+
+
+def test_credential_that_ends_tomorrow_counts_as_expiring(world: World, acme: Client, now: datetime) -> None:
+    soon_ms = int((now + timedelta(hours=3)).timestamp() * 1000)
+    Credential.unscoped.filter(id=world.prod.ids["credential"]).update(expires_at_ms=soon_ms)
+    assert "1</strong> credentials end within a day" in acme.get("/admin/").content.decode()
+
+
+def test_dashboard_takes_few_queries(
+    world: World, acme: Client, django_assert_max_num_queries: type[CaptureQueriesContext]
+) -> None:
+    with django_assert_max_num_queries(15):  # type: ignore[arg-type]
+        acme.get("/admin/")
+
+
+def test_chosen_place_narrows_lists_figures_and_forms(world: World, acme: Client) -> None:
+    prod, dev = world.prod.environment(), world.dev.environment()
+    acme.post("/admin/place/", {"place": prod.id})
+    devices = acme.get("/admin/devices/device/").content.decode()
+    assert quote(world.prod.pending_device["id"]) in devices
+    assert quote(world.dev.pending_device["id"]) not in devices
+    assert "1</strong> devices wait" in acme.get("/admin/").content.decode()
+    form = acme.get("/admin/authsvc/issuedtoken/add/").content.decode()
+    assert world.prod.client_id in form
+    assert world.dev.client_id not in form
+    assert (
+        quote(world.dev.pending_device["id"]) in acme.get("/admin/devices/device/", {"place": dev.id}).content.decode()
+    )
+    assert (
+        quote(world.dev.pending_device["id"]) in acme.get("/admin/devices/device/", {"place": "all"}).content.decode()
+    )
+
+
+def test_choosing_a_foreign_place_is_choosing_none(world: World, globex: Client) -> None:
+    globex.post("/admin/place/", {"place": world.prod.environment().id})
+    page = globex.get("/admin/devices/device/").content.decode()
+    assert quote(world.foreign.pending_device["id"]) in page
+    assert "acme" not in page
+
+
+def test_prod_is_marked_on_its_pages(world: World, acme: Client) -> None:
+    for place, marked in ((world.prod, True), (world.dev, False)):
+        page = acme.get(f"/admin/devices/device/{place.device['id']}/change/").content.decode()
+        assert ("place-prod" in page) is marked
+        assert ("workbar-prod" in page) is marked
+
+
+@pytest.mark.parametrize("what", ["profile", "device", "service_account", "gateway", "api_key"])
+def test_search_finds_a_row_by_its_id(world: World, acme: Client, globex: Client, what: str) -> None:
+    row_id = world.prod.ids[what]
+    assert f"{quote(row_id)}/change/" in acme.get("/admin/search/", {"q": row_id}).content.decode()
+    assert f"{quote(row_id)}/change/" not in globex.get("/admin/search/", {"q": row_id}).content.decode()
+
+
+def test_search_finds_a_key_by_its_beginning_and_its_end(world: World, acme: Client) -> None:
+    key_id = world.prod.ids["api_key"]
+    beginning = world.prod.api_key[: len("ask_prod_") + len(key_id.removeprefix("key_")) + 1]
+    for text in (beginning, ApiKey.unscoped.get(id=key_id).last_four):
+        assert f"{quote(key_id)}/change/" in acme.get("/admin/search/", {"q": text}).content.decode(), text
+
+
+def test_search_without_a_hit_says_what_to_type(world: World, acme: Client) -> None:
+    for text in ("no such thing", "", "\x00", "%", "é" * 500):
+        assert acme.get("/admin/search/", {"q": text}).status_code == 200
+    assert "Nothing found" in acme.get("/admin/search/", {"q": "no such thing"}).content.decode()

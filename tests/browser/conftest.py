@@ -1,0 +1,164 @@
+"""A real browser against the live server: every page is watched for errors, policy violations and foreign requests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.live import LiveServer
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "node_modules/axe-core/axe.min.js"
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+VIEWS = {
+    "desk-light": ((1280, 800), "light"),
+    "desk-dark": ((1280, 800), "dark"),
+    "phone-light": ((390, 844), "light"),
+    "phone-dark": ((390, 844), "dark"),
+}
+WATCH = "document.addEventListener('securitypolicyviolation', e => console.error('CSP ' + e.violatedDirective))"
+
+
+def chromium() -> str | None:
+    """Return the path of an installed chromium."""
+    return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the browser tests on one worker; without a chromium leave them out, and fail in CI."""
+    mine = [item for item in items if item.get_closest_marker("browser")]
+    for item in mine:
+        item.add_marker(pytest.mark.xdist_group("browser"))
+    if not chromium():
+        leave_out(config, items, mine, "no chromium found")
+    elif not AXE.exists():
+        checks = [item for item in mine if item.get_closest_marker("axe")]
+        leave_out(config, items, checks, "axe-core is not installed (npm install axe-core)")
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], which: list[pytest.Item], why: str) -> None:
+    """Take tests out of this run and say so in one line; in CI that is an error."""
+    if not which:
+        return
+    if os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"browser tests cannot run: {why}")
+    config.get_terminal_writer().line(f"{why}: {len(which)} browser tests are left out")
+    config.hook.pytest_deselected(items=which)
+    items[:] = [item for item in items if item not in which]
+
+
+@dataclass
+class Visit:
+    """One operator's window, and everything that went wrong in it."""
+
+    page: Page
+    live: LiveServer
+    view: str
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> Page:
+        """Go to a page of the service and wait until it is quiet."""
+        self.page.goto(self.live.base_url + path)
+        self.page.wait_for_load_state("networkidle")
+        return self.page
+
+    def watch(self) -> None:
+        """Note errors, policy violations, refused requests and requests to another host."""
+        self.page.add_init_script(WATCH)
+        self.page.on("console", lambda seen: self._note(seen.text) if seen.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._note(str(error)))
+        self.page.on("request", lambda request: self._check_host(request.url))
+        self.page.on("response", lambda answer: self._note(f"{answer.status} {answer.url}") if _bad(answer) else None)
+
+    def _check_host(self, url: str) -> None:
+        if not url.startswith((self.live.base_url, "data:", "about:")):
+            self._note(f"outside: {url}")
+
+    def _note(self, text: str) -> None:
+        self.problems.append(text)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Yield one running chromium."""
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def signed_in_state(browser: Browser, live: LiveServer) -> Any:
+    """Return a browser state signed in as the platform operator, made once through the login page."""
+    return sign_in(browser, live)
+
+
+@pytest.fixture(params=list(VIEWS))
+def visit(request: pytest.FixtureRequest, browser: Browser, live: LiveServer, signed_in_state: Any) -> Iterator[Visit]:
+    """Yield a window in one size and colour scheme; at the end nothing may have gone wrong in it."""
+    seen = open_window(browser, live, request.param, signed_in_state)
+    yield seen
+    seen.page.context.close()
+    assert seen.problems == []
+
+
+def open_window(browser: Browser, live: LiveServer, view: str, state: Any) -> Visit:
+    """Return a watched window of this size and scheme."""
+    (width, height), scheme = VIEWS[view]
+    context: BrowserContext = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+        storage_state=state,
+        permissions=["clipboard-read", "clipboard-write"],
+    )
+    seen = Visit(context.new_page(), live, view)
+    seen.watch()
+    return seen
+
+
+def sign_in(browser: Browser, live: LiveServer, who: str = "platform") -> Any:
+    """Sign in through the login page by keyboard; returns the state of that browser."""
+    operator = live.document["operators"][who]
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{live.base_url}/admin/")
+    page.fill("#id_username", operator["username"])
+    page.fill("#id_password", operator["password"])
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{live.base_url}/admin/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def enrol(live: LiveServer, name: str) -> dict[str, str]:
+    """Let a device ask to join over the API; returns its id and the code it shows."""
+    place = live.place(name)
+    body = {"name": "Lab sensor", "device_type": "esp32", "requested_scopes": ["status:read"]}
+    request = urllib.request.Request(f"{live.base_url}/api/v1/devices", json.dumps(body).encode())  # noqa: S310
+    request.add_header("Authorization", f"Bearer {place['api_key']}")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        made: dict[str, str] = json.load(answer)
+    return made
+
+
+def _bad(answer: Any) -> bool:
+    return bool(answer.status >= 400)

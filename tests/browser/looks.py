@@ -1,0 +1,28 @@
+"""The pages that are looked at: for pictures, for accessibility, for width."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def pages_of(place: dict[str, Any]) -> dict[str, str]:
+    """Return the address of each page worth a look, by a short name."""
+    device, pending = place["device"]["id"], place["pending_device"]["id"]
+    ids = place["ids"]
+    return {
+        "dashboard": "/admin/",
+        "devices": "/admin/devices/device/",
+        "device": f"/admin/devices/device/{device}/change/",
+        "approve": f"/admin/devices/device/{pending}/do/approve/",
+        "issue": f"/admin/authsvc/issuedtoken/add/?account={place['client_id']}",
+        "tokens": "/admin/authsvc/issuedtoken/",
+        "keys": "/admin/authsvc/apikey/",
+        "explain": "/admin/authsvc/issuedtoken/explain/",
+        "profiles": "/admin/profiles/profile/",
+        "profile": f"/admin/profiles/profile/{ids['profile']}/change/",
+        "store": "/admin/profiles/profile/add/",
+        "grant": "/admin/rbac/grant/add/",
+        "account": f"/admin/rbac/serviceaccount/{place['client_id']}/change/",
+        "audit": "/admin/authsvc/auditevent/",
+        "tenants": "/admin/authsvc/tenant/",
+    }

@@ -1,0 +1,137 @@
+"""The administrator's flows in a real browser, by keyboard, in four looks; interactions are counted."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import Locator
+
+from tests.browser.conftest import Visit, enrol
+
+pytestmark = pytest.mark.browser
+PLACES = {
+    "desk-light": "acme/prod",
+    "desk-dark": "acme/dev",
+    "phone-light": "globex/prod",
+    "phone-dark": "globex/dev",
+}
+ISSUE_AT_MOST, APPROVE_AT_MOST = 6, 3
+
+
+class Keyboard:
+    """Presses keys and counts what a person decides; Tab only moves on and is not counted."""
+
+    def __init__(self, visit: Visit) -> None:
+        self.page, self.interactions = visit.page, 0
+
+    def reach(self, target: Locator) -> None:
+        """Tab to a control, at most once around the page."""
+        for _ in range(400):
+            if target.evaluate("node => node === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError("the keyboard does not reach this control")
+
+    def write(self, text: str) -> None:
+        """Type into the focused control: one interaction."""
+        self.page.keyboard.type(text)
+        self.interactions += 1
+
+    def press(self, key: str) -> None:
+        """Press one key: one interaction."""
+        self.page.keyboard.press(key)
+        self.interactions += 1
+
+
+def test_token_is_issued_by_keyboard_and_gone_after_back(visit: Visit) -> None:
+    place = visit.live.place(PLACES[visit.view])
+    page = visit.open("/admin/authsvc/issuedtoken/add/")
+    keys = Keyboard(visit)
+    account = page.locator("#id_account")
+    assert account.evaluate("node => node === document.activeElement")
+    account.select_option(place["client_id"])
+    keys.interactions += 1
+    keys.reach(page.locator("#scope-filter"))
+    keys.write("profiles:read")
+    keys.press("Enter")
+    page.locator("#outlook").get_by_text("Can do 1 thing").wait_for()
+    assert page.locator(".chip").all_inner_texts() == ["profiles:read remove"]
+    keys.reach(page.locator("input[type=submit]"))
+    keys.press("Enter")
+    shown = page.locator("#shown-secret")
+    shown.wait_for()
+    secret = shown.inner_text()
+    copy = page.locator("[data-copy=shown-secret]")
+    assert copy.evaluate("node => node === document.activeElement")
+    keys.press("Enter")
+    page.get_by_text("Copied").wait_for()
+    assert keys.interactions <= ISSUE_AT_MOST
+    assert page.evaluate("navigator.clipboard.readText()") == secret
+    page.get_by_role("button", name="Decide").click()
+    page.locator("#verdict .verdict-yes").wait_for()
+    page.get_by_role("link", name="Back to issued tokens").click()
+    page.wait_for_load_state("networkidle")
+    with pytest.raises(PlaywrightError, match="ERR_CACHE_MISS"):  # the browser would have to send the form again
+        page.go_back()
+    assert secret not in page.content()
+    page.go_back()
+    assert secret not in page.content()
+    assert secret not in str(page.context.cookies()) + page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+
+
+def test_device_is_approved_in_three_interactions_after_its_code(visit: Visit) -> None:
+    pending = enrol(visit.live, PLACES[visit.view])
+    page = visit.open(f"/admin/devices/device/{pending['id']}/do/approve/")
+    button = page.locator("input[type=submit]")
+    assert button.is_disabled()
+    keys = Keyboard(visit)
+    keys.write(pending["user_code"])
+    assert button.is_enabled()
+    keys.interactions = 0
+    page.keyboard.press("Tab")
+    keys.press("ArrowDown")
+    keys.reach(button)
+    keys.press("Enter")
+    page.get_by_text("is approved with trust 2").wait_for()
+    assert keys.interactions <= APPROVE_AT_MOST
+    page = visit.open(f"/admin/devices/device/{pending['id']}/change/")
+    assert "device.approved" in page.locator(".timeline").inner_text()
+
+
+def test_stored_credential_is_never_in_a_page_again(visit: Visit) -> None:
+    value = "sk-ant-api03-" + "Rk9" * 31
+    page = visit.open("/admin/profiles/profile/add/")
+    page.select_option("#id_environment", label=PLACES[visit.view])
+    page.fill("#id_provider", "anthropic")
+    page.fill("#id_name", "browser")
+    page.select_option("#id_kind", "api_key")
+    page.fill("#id_value", value)
+    page.keyboard.press("Enter")
+    page.get_by_text("is stored; only its fingerprint").wait_for()
+    assert value not in page.content()
+    page.go_back()
+    assert page.locator("#id_value").input_value() == ""
+    assert value not in page.content()
+
+
+def test_role_is_granted_and_revoked(visit: Visit) -> None:
+    place = visit.live.place(PLACES[visit.view])
+    page = visit.open("/admin/rbac/grant/add/")
+    page.select_option("#id_principal", place["reader"]["client_id"])
+    page.select_option("#id_role", place["ids"]["role"])
+    page.fill("#id_reason", "on call")
+    page.keyboard.press("Enter")
+    page.get_by_text("Granted:").wait_for()
+    page.locator("#result_list tbody a").first.click()
+    page.get_by_role("link", name="Revoke").click()
+    page.fill("#id_reason", "over")
+    page.get_by_role("button", name="Revoke").click()
+    page.get_by_text("Revoked:").wait_for()
+
+
+def test_tenant_is_added(visit: Visit) -> None:
+    page = visit.open("/admin/authsvc/tenant/add/")
+    page.fill("#id_slug", f"t-{visit.view}")
+    page.fill("#id_name", f"Tenant {visit.view}")
+    page.keyboard.press("Enter")
+    page.get_by_text("is ready, with dev and prod").wait_for()

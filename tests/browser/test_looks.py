@@ -1,0 +1,41 @@
+"""Every page in every look: no page scrolls sideways, and no serious accessibility fault by axe-core."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import AXE, Visit, enrol
+from tests.browser.looks import pages_of
+
+pytestmark = pytest.mark.browser
+TAGS = "['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']"
+
+
+def place_of(visit: Visit) -> dict[str, Any]:
+    """Return acme/prod with a request that still waits."""
+    return {**visit.live.place("acme/prod"), "pending_device": enrol(visit.live, "acme/prod")}
+
+
+def test_no_page_is_wider_than_the_window(visit: Visit) -> None:
+    for name, path in pages_of(place_of(visit)).items():
+        page = visit.open(path)
+        width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert width <= 1, name
+
+
+@pytest.mark.axe
+def test_no_page_has_a_serious_accessibility_fault(visit: Visit) -> None:
+    faults = []
+    for name, path in pages_of(place_of(visit)).items():
+        page = visit.open(path)
+        page.evaluate(AXE.read_text())
+        found = page.evaluate(f"axe.run({{runOnly: {{type: 'tag', values: {TAGS}}}}}).then(r => r.violations)")
+        faults += [
+            f"{name}: {item['id']} {node['target']} {node['failureSummary'][:200]}"
+            for item in found
+            if item["impact"] in {"serious", "critical"}
+            for node in item["nodes"][:3]
+        ]
+    assert not faults, "\n".join(faults)
