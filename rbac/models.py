@@ -89,6 +89,7 @@ class Gateway(EnvironmentOwned):
     admin_scope = models.CharField(max_length=100, default="agent_os:admin")
     url = models.URLField(max_length=500, blank=True)
     unmapped = models.CharField(max_length=5, choices=[("deny", "deny"), ("allow", "allow")], default="deny")
+    routes = models.JSONField(default=list, blank=True, help_text="[{method, pattern, scopes, minimum_trust}]")
     acknowledged_kids = models.JSONField(default=list, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

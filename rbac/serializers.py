@@ -225,6 +225,30 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
         ]
 
 
+class RouteRuleField(StrictSerializer):
+    """One route: all of ``scopes`` are needed, none means public."""
+
+    method = TextField(max_length=20)
+    pattern = TextField(max_length=2000)
+    scopes = ScopesField()
+    minimum_trust = serializers.IntegerField(min_value=0, max_value=3, required=False, default=0)
+
+
+class RoutesInput(StrictSerializer):
+    """A gateway's own rules, in order, after the defaults of its kind."""
+
+    rules = serializers.ListField(child=RouteRuleField(), max_length=500)
+    unmapped = serializers.ChoiceField(choices=["deny", "allow"], required=False, default="deny")
+
+
+class RoutesOutput(serializers.Serializer[Any]):
+    """What is searched: the defaults, then the gateway's own rules."""
+
+    unmapped = serializers.CharField()
+    rules = RouteRuleField(many=True)
+    defaults = RouteRuleField(many=True)
+
+
 class AcknowledgementInput(StrictSerializer):
     """The ``kid`` of every key a gateway has loaded."""
 

@@ -18,6 +18,7 @@ urlpatterns = [
     path("service-accounts/<id:account_id>/keys/<id:key_id>/rotate", service_accounts.AccountKeyRotation.as_view()),
     path("gateways", gateways.GatewayList.as_view()),
     path("gateways/<id:gateway_id>", gateways.GatewayDetail.as_view()),
+    path("gateways/<id:gateway_id>/routes", gateways.GatewayRoutes.as_view()),
     path("gateways/<id:gateway_id>/jwks-acknowledgement", gateways.KeySetAcknowledgement.as_view()),
     path("gateways/<id:gateway_id>/shared-secret", gateways.GatewaySharedSecret.as_view()),
     path("gateways/<id:gateway_id>/tokens", gateways.GatewayTokenList.as_view()),

@@ -30,6 +30,10 @@ oauth = [
 api = [
     path("me", decisions.Me.as_view()),
     path("decide", decisions.Decide.as_view()),
+    path("decide/batch", decisions.DecideBatch.as_view()),
+    path("filter", decisions.Filter.as_view()),
+    path("access", decisions.Access.as_view()),
+    path("explain", decisions.Explain.as_view()),
     path("tokens", tokens.TokenList.as_view()),
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
