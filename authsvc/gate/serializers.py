@@ -256,6 +256,24 @@ class KeyReasonInput(StrictSerializer):
     reason = TextField(max_length=500)
 
 
+class SnippetOutput(serializers.Serializer[Any]):
+    """One ready text."""
+
+    name = serializers.CharField()
+    language = serializers.CharField()
+    text = serializers.CharField()
+    note = serializers.CharField()
+
+
+class SnippetsOutput(serializers.Serializer[Any]):
+    """The ready texts of one gateway."""
+
+    issuer = serializers.CharField()
+    audience = serializers.CharField()
+    algorithm = serializers.CharField()
+    snippets = SnippetOutput(many=True)
+
+
 class AuditEventOutput(serializers.ModelSerializer[AuditEvent]):
     """An audit event with its place in the chain."""
 

@@ -9,7 +9,7 @@ from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, keys, tokens
+from authsvc.gate.views import audit, decisions, device_authentication, keys, snippets, tokens
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
 from authsvc.web.methods import require_post, require_read
 
@@ -37,6 +37,7 @@ api = [
     path("tokens", tokens.TokenList.as_view()),
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
+    path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
     path("keys", keys.SigningKeyList.as_view()),
     path("keys/rotate", keys.KeyRotation.as_view()),
     path("keys/activate", keys.KeyActivation.as_view()),
