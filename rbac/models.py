@@ -15,6 +15,11 @@ def new_role_id() -> str:
     return new_id("rol")
 
 
+def new_scope_id() -> str:
+    """Return an id such as ``scp_…``."""
+    return new_id("scp")
+
+
 def new_grant_id() -> str:
     """Return an id such as ``grt_…``."""
     return new_id("grt")
@@ -45,6 +50,25 @@ class ServiceAccount(EnvironmentOwned):
 
     def __str__(self) -> str:
         return self.principal.name
+
+
+class TenantScope(EnvironmentOwned):
+    """A scope that the tenant added to the catalogue of one environment, for gateways of its own."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_scope_id, editable=False)
+    scope = models.CharField(max_length=255)
+    sentence = models.CharField(max_length=500)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["TenantScope"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["environment", "scope"], name="tenant_scope_once")]
+
+    def __str__(self) -> str:
+        return self.scope
 
 
 class Role(EnvironmentOwned):

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.serializers import IdentifierField, NameField, ScopesField, StrictSerializer, TextField
-from rbac.models import ChannelPolicy, Gateway, GatewayKind, Grant, Role, ServiceAccount
+from rbac.models import ChannelPolicy, Gateway, GatewayKind, Grant, Role, ServiceAccount, TenantScope
 
 
 class RoleInput(StrictSerializer):
@@ -328,9 +328,25 @@ class ChannelVerdictOutput(serializers.Serializer[Any]):
     matched_rule = serializers.DictField(allow_null=True)
 
 
-class ScopeOutput(serializers.Serializer[Any]):
-    """One scope that can be granted."""
+class ScopeInput(StrictSerializer):
+    """A scope the tenant adds: ``resource:action`` and what it allows."""
 
+    scope = TextField(max_length=255)
+    sentence = NameField(max_length=500)
+
+
+class TenantScopeOutput(serializers.ModelSerializer[TenantScope]):
+    """A scope the tenant added."""
+
+    class Meta:
+        model = TenantScope
+        fields: ClassVar = ["id", "scope", "sentence", "created_at"]
+
+
+class ScopeOutput(serializers.Serializer[Any]):
+    """One scope that can be granted; those the tenant added have an ``id``."""
+
+    id = serializers.CharField(required=False)
     scope = serializers.CharField()
     sentence = serializers.CharField()
     takes_id = serializers.BooleanField()

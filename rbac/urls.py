@@ -7,6 +7,7 @@ from rbac.views import channels, gateways, roles, service_accounts
 
 urlpatterns = [
     path("scopes", roles.ScopeList.as_view()),
+    path("scopes/<id:scope_id>", roles.ScopeDetail.as_view()),
     path("roles", roles.RoleList.as_view()),
     path("roles/<id:role_id>", roles.RoleDetail.as_view()),
     path("grants", roles.GrantList.as_view()),

@@ -18,6 +18,7 @@ from authsvc.web.problems import NotFound, ValidationFailed
 from rbac.models import ServiceAccount
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
+from rbac.services.scopes import defined_scopes
 
 JwkDocument = Mapping[str, object]
 
@@ -41,8 +42,8 @@ def create_service_account(
             environment_id=caller.environment_id,
             principal=principal,
             description=description,
-            maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes"),
-            default_scopes=checked_scopes(default_scopes, field="default_scopes"),
+            maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes", extra=defined_scopes(caller)),
+            default_scopes=checked_scopes(default_scopes, field="default_scopes", extra=defined_scopes(caller)),
             public_jwks=checked_jwks(public_jwks),
             created_at=now,
         )
@@ -75,6 +76,7 @@ def update_service_account(
         )
         if value is not None
     ]
+    defined_scopes(caller)
     with transaction.atomic():
         if name is not None:
             account.principal.name = name
@@ -82,9 +84,13 @@ def update_service_account(
         if description is not None:
             account.description = description
         if maximum_scopes is not None:
-            account.maximum_scopes = checked_scopes(maximum_scopes, field="maximum_scopes")
+            account.maximum_scopes = checked_scopes(
+                maximum_scopes, field="maximum_scopes", extra=defined_scopes(caller)
+            )
         if default_scopes is not None:
-            account.default_scopes = checked_scopes(default_scopes, field="default_scopes")
+            account.default_scopes = checked_scopes(
+                default_scopes, field="default_scopes", extra=defined_scopes(caller)
+            )
         if public_jwks is not None:
             _require_may_act_as(caller, account, now)
             account.public_jwks = checked_jwks(public_jwks)
@@ -120,7 +126,7 @@ def issue_account_key(
 
     Whoever issues it could act as the account, so it must hold what the account may be given.
     """
-    narrowed = checked_scopes(scopes)
+    narrowed = checked_scopes(scopes, extra=defined_scopes(caller))
     if narrowed:
         require_may_hand_out(caller, narrowed, gateway=None, now=now)
     else:
