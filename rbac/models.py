@@ -15,6 +15,11 @@ def new_role_id() -> str:
     return new_id("rol")
 
 
+def new_scope_id() -> str:
+    """Return an id such as ``scp_…``."""
+    return new_id("scp")
+
+
 def new_grant_id() -> str:
     """Return an id such as ``grt_…``."""
     return new_id("grt")
@@ -50,6 +55,25 @@ class ServiceAccount(EnvironmentOwned):
 
     def __str__(self) -> str:
         return self.principal.name
+
+
+class TenantScope(EnvironmentOwned):
+    """A scope that the tenant added to the catalogue of one environment, for gateways of its own."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_scope_id, editable=False)
+    scope = models.CharField(max_length=255)
+    sentence = models.CharField(max_length=500)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["TenantScope"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        ordering = ["-created_at", "-id"]
+        constraints = [models.UniqueConstraint(fields=["environment", "scope"], name="tenant_scope_once")]
+
+    def __str__(self) -> str:
+        return self.scope
 
 
 class Role(EnvironmentOwned):
@@ -94,6 +118,7 @@ class Gateway(EnvironmentOwned):
     admin_scope = models.CharField(max_length=100, default="agent_os:admin")
     url = models.URLField(max_length=500, blank=True)
     unmapped = models.CharField(max_length=5, choices=[("deny", "deny"), ("allow", "allow")], default="deny")
+    routes = models.JSONField(default=list, blank=True, help_text="[{method, pattern, scopes, minimum_trust}]")
     acknowledged_kids = models.JSONField(default=list, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -58,6 +58,7 @@ _REMEMBERED_TEXTS: Final = 16_384
 _ADMIN_NAMESPACES: Final = MappingProxyType({"agent_os": AGENTOS_ADMIN, "authsvc": AUTHSVC_ADMIN})
 # The characters of RFC 6749 §3.3 without "*", "/" and ":". Possessive, which halves the time of a match.
 _PART: Final = r"[\x21\x23-\x29\x2B-\x2E\x30-\x39\x3B-\x5B\x5D-\x7E]++"
+_ID: Final = re.compile(_PART)
 _SHAPE: Final = re.compile(rf"({_PART}):(?:(\*|{_PART}):)?({_PART})")
 
 
@@ -199,6 +200,16 @@ class HeldScopes:
         if key in self._for_every_id or self._admin_covering(key) is not None:
             return EVERYTHING
         return frozenset(self._by_id.get(key, ()))
+
+    def reachable(self, resource: str, action: str, ids: Iterable[str]) -> list[str]:
+        """Return those ids on which ``action`` is granted, in their order, as ``covers`` would say of each one."""
+        if find_scope(f"{resource}:x:{action}") is None:
+            return []
+        visible = self.visible_ids(resource, action)
+        if visible is not EVERYTHING:
+            return [one for one in ids if one in visible]
+        room = MAX_LENGTH - len(resource) - len(action) - 2
+        return [one for one in ids if len(one) <= room and (one == WILDCARD or _ID.fullmatch(one))]
 
     def _admin_covering(self, key: tuple[str, str]) -> str | None:
         if self._own_admin and is_own(*key, admin_scope=self._admin_scope):

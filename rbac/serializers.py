@@ -9,7 +9,7 @@ from rest_framework import serializers
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.serializers import IdentifierField, NameField, ScopesField, StrictSerializer, TextField
-from rbac.models import Gateway, GatewayKind, Grant, Role, ServiceAccount
+from rbac.models import Gateway, GatewayKind, Grant, Role, ServiceAccount, TenantScope
 
 
 class RoleInput(StrictSerializer):
@@ -225,6 +225,30 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
         ]
 
 
+class RouteRuleField(StrictSerializer):
+    """One route: all of ``scopes`` are needed, none means public."""
+
+    method = TextField(max_length=20)
+    pattern = TextField(max_length=2000)
+    scopes = ScopesField()
+    minimum_trust = serializers.IntegerField(min_value=0, max_value=3, required=False, default=0)
+
+
+class RoutesInput(StrictSerializer):
+    """A gateway's own rules, in order, after the defaults of its kind."""
+
+    rules = serializers.ListField(child=RouteRuleField(), max_length=500)
+    unmapped = serializers.ChoiceField(choices=["deny", "allow"], required=False, default="deny")
+
+
+class RoutesOutput(serializers.Serializer[Any]):
+    """What is searched: the defaults, then the gateway's own rules."""
+
+    unmapped = serializers.CharField()
+    rules = RouteRuleField(many=True)
+    defaults = RouteRuleField(many=True)
+
+
 class AcknowledgementInput(StrictSerializer):
     """The ``kid`` of every key a gateway has loaded."""
 
@@ -238,9 +262,25 @@ class SharedSecretOutput(serializers.Serializer[Any]):
     secret = serializers.CharField()
 
 
-class ScopeOutput(serializers.Serializer[Any]):
-    """One scope that can be granted."""
+class ScopeInput(StrictSerializer):
+    """A scope the tenant adds: ``resource:action`` and what it allows."""
 
+    scope = TextField(max_length=255)
+    sentence = NameField(max_length=500)
+
+
+class TenantScopeOutput(serializers.ModelSerializer[TenantScope]):
+    """A scope the tenant added."""
+
+    class Meta:
+        model = TenantScope
+        fields: ClassVar = ["id", "scope", "sentence", "created_at"]
+
+
+class ScopeOutput(serializers.Serializer[Any]):
+    """One scope that can be granted; those the tenant added have an ``id``."""
+
+    id = serializers.CharField(required=False)
     scope = serializers.CharField()
     sentence = serializers.CharField()
     takes_id = serializers.BooleanField()

@@ -7,6 +7,7 @@ from rbac.views import channels, gateways, pairing, roles, service_accounts
 
 urlpatterns = [
     path("scopes", roles.ScopeList.as_view()),
+    path("scopes/<id:scope_id>", roles.ScopeDetail.as_view()),
     path("roles", roles.RoleList.as_view()),
     path("roles/<id:role_id>", roles.RoleDetail.as_view()),
     path("grants", roles.GrantList.as_view()),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("service-accounts/<id:account_id>/keys/<id:key_id>/rotate", service_accounts.AccountKeyRotation.as_view()),
     path("gateways", gateways.GatewayList.as_view()),
     path("gateways/<id:gateway_id>", gateways.GatewayDetail.as_view()),
+    path("gateways/<id:gateway_id>/routes", gateways.GatewayRoutes.as_view()),
     path("gateways/<id:gateway_id>/jwks-acknowledgement", gateways.KeySetAcknowledgement.as_view()),
     path("gateways/<id:gateway_id>/shared-secret", gateways.GatewaySharedSecret.as_view()),
     path("gateways/<id:gateway_id>/tokens", gateways.GatewayTokenList.as_view()),

@@ -103,6 +103,8 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "role.deleted": ("name",),
     "role.updated": ("name", "scopes"),
     "route.set": ("gateway_id", "count"),
+    "scope.defined": ("scope", "sentence"),
+    "scope.removed": ("scope",),
     "signing_key.activated": ("kid", "algorithm", "reason"),
     "signing_key.created": ("kid", "algorithm", "state"),
     "signing_key.retired": ("kid", "algorithm", "reason"),

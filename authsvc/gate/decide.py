@@ -1,13 +1,17 @@
 """One decision: who is this, may they do that, here, from that device, through that channel?
 
-Gates in order: proof → device → channel → trust → scope. The first one that fails names itself; the decision of a
-proof from another environment is that of a made-up one.
+Gates in order: proof → device → channel → route → trust → scope. The first one that fails names itself; the decision
+of a proof from another environment is that of a made-up one. A public route needs no proof, and still its channel. A
+list request of somebody with single ids passes, cut down to those ids.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+
+from django.db import transaction
 
 from authsvc.audit.record import record
 from authsvc.gate.authentication import admit
@@ -17,11 +21,12 @@ from authsvc.web.identifiers import new_id
 from authsvc.web.problems import ValidationFailed
 from devices.services.trust import find_device_trust
 from rbac.channel_rules import ChannelSender
-from rbac.models import Gateway, GatewayKind
-from rbac.routes import RouteTable, agno_default_rules
-from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
+from rbac.models import Gateway
+from rbac.routes import RouteMatch
+from rbac.scopes import AUTHSVC_ADMIN, EVERYTHING, HeldScopes
 from rbac.services.channels import check_channel
 from rbac.services.gateways import find_gateway_by_audience, get_gateway
+from rbac.services.routes import match_route
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer. ``principal`` is empty when the proof failed."""
+    """The answer. ``principal`` is empty when the proof failed; ``filter_ids`` is set when a list is cut to them."""
 
     decision_id: str
     allowed: bool
@@ -58,37 +63,81 @@ class Decision:
     principal_kind: str = ""
     scopes: tuple[str, ...] = field(default=())
     trust_level: int = 0
+    filter_ids: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A question with everything looked up that its gates need."""
+
+    caller: Caller
+    question: Question
+    gateway: Gateway | None
+    subject: Caller | None
+    audience: Gateway | None
+    found: RouteMatch | None
+    now: datetime
+
+    @property
+    def held(self) -> HeldScopes:
+        """Return what the subject holds at the audience."""
+        admin_scope = self.audience.admin_scope if self.audience else AUTHSVC_ADMIN
+        return HeldScopes(self.subject.scopes if self.subject else (), admin_scope=admin_scope)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Return every scope that is needed."""
+        if self.found is None:
+            return (self.question.scope,)
+        return self.found.required_scopes
+
+    @property
+    def is_public(self) -> bool:
+        """True when nobody has to prove anything."""
+        return self.found is not None and self.found.is_public
+
+
+Gate = Callable[[Situation], Reason | None]
 INVALID_TOKEN = Reason("invalid_token", "proof", "The token is not valid here.")
 ALLOWED = Reason("allowed", "scope", "Every gate is open.")
-_NO_ROUTES = RouteTable(())
-_ROUTES = {GatewayKind.AGNO.value: RouteTable(agno_default_rules())}
+PUBLIC = Reason("public_route", "route", "The route is public.")
+FILTERED = Reason("allowed_filtered", "scope", "The list is cut down to the ids that are granted.")
 
 
 def decide(caller: Caller, question: Question, *, now: datetime) -> Decision:
     """Answer a question about a token of the caller's environment; a denial is audited. Raises ``ValidationFailed``."""
-    gateway = get_gateway(caller, question.gateway_id) if question.gateway_id else None
-    require_one_action(question, gateway)
-    subject = find_subject(caller, question.token, gateway, now)
-    decision = _decision(subject, _reason(caller, subject, question, gateway, now))
+    situation = look_up(caller, question, now=now)
+    decision = decision_of(situation)
     if not decision.allowed:
         _record_denial(caller, decision, question, now)
     return decision
 
 
-def _reason(
-    caller: Caller, subject: Caller | None, question: Question, gateway: Gateway | None, now: datetime
-) -> Reason:
-    """Return the first gate that refuses, or ``ALLOWED``."""
-    if subject is None:
-        return INVALID_TOKEN
-    return (
-        _device(caller, subject, question, now)
-        or _channel(caller, question, gateway)
-        or _action(caller, subject, question, gateway)
-        or ALLOWED
-    )
+def decide_batch(caller: Caller, questions: Sequence[Question], *, now: datetime) -> list[Decision]:
+    """Answer several questions as ``decide`` answers each; raises for the first that is no question."""
+    with transaction.atomic():
+        return [decide(caller, question, now=now) for question in questions]
+
+
+def look_up(caller: Caller, question: Question, *, now: datetime) -> Situation:
+    """Return what the gates need to know; raises ``NotFound`` for a gateway that is not here, ``ValidationFailed``."""
+    gateway = get_gateway(caller, question.gateway_id) if question.gateway_id else None
+    require_one_action(question, gateway)
+    subject = find_subject(caller, question.token, gateway, now)
+    audience = gateway or (_gateway_of(caller, subject) if subject else None)
+    found = match_route(gateway, question.method, question.path) if gateway and question.path else None
+    return Situation(caller, question, gateway, subject, audience, found, now)
+
+
+def decision_of(situation: Situation) -> Decision:
+    """Return the decision of the first gate that refuses, or that every gate is open."""
+    for gate in GATES.values():
+        reason = gate(situation)
+        if reason is not None:
+            return _decision(situation, reason)
+    if situation.is_public:
+        return _decision(situation, PUBLIC)
+    return _decision(situation, ALLOWED if not missing_scopes(situation) else FILTERED)
 
 
 def find_subject(caller: Caller, raw: str, gateway: Gateway | None, now: datetime) -> Caller | None:
@@ -109,39 +158,76 @@ def require_one_action(question: Question, gateway: Gateway | None) -> None:
         raise ValidationFailed(errors={"path": ["A route needs gateway, method and path."]})
 
 
-def _device(caller: Caller, subject: Caller, question: Question, now: datetime) -> Reason | None:
-    if not question.device_id:
+def missing_scopes(situation: Situation) -> tuple[str, ...]:
+    """Return the required scopes that the subject does not hold."""
+    return situation.held.missing(situation.required)
+
+
+def listed_ids(situation: Situation) -> tuple[str, ...]:
+    """Return the ids a list request is cut down to; empty when it is none, or nothing is granted."""
+    listing = situation.found.listing if situation.found else None
+    visible = situation.held.visible_ids(*listing) if listing else frozenset()
+    return () if visible is EVERYTHING else tuple(sorted(visible))
+
+
+def _proof(situation: Situation) -> Reason | None:
+    return INVALID_TOKEN if situation.subject is None and not situation.is_public else None
+
+
+def _device(situation: Situation) -> Reason | None:
+    device_id, subject = situation.question.device_id, situation.subject
+    if not device_id:
         return None
-    if subject.kind == CallerKind.DEVICE and subject.principal_id != question.device_id:
+    if subject is not None and subject.kind == CallerKind.DEVICE and subject.principal_id != device_id:
         return Reason("device_mismatch", "device", "The token belongs to another device.")
-    trust = find_device_trust(caller, question.device_id, now=now)
-    if trust is None:
+    if find_device_trust(situation.caller, device_id, now=situation.now) is None:
         return Reason("device_not_active", "device", "The device is not active here.")
     return None
 
 
-def _channel(caller: Caller, question: Question, gateway: Gateway | None) -> Reason | None:
+def _channel(situation: Situation) -> Reason | None:
+    question = situation.question
     if not question.channel:
         return None
-    verdict = check_channel(
-        caller, channel=question.channel, gateway=gateway, sender=question.sender or ChannelSender(is_direct=True)
-    )
+    sender = question.sender or ChannelSender(is_direct=True)
+    verdict = check_channel(situation.caller, channel=question.channel, gateway=situation.gateway, sender=sender)
     if verdict.allowed:
         return None
     return Reason(str(verdict.reason), "channel", "The channel policy does not let this sender speak.")
 
 
-def _action(caller: Caller, subject: Caller, question: Question, gateway: Gateway | None) -> Reason | None:
-    at = gateway or _gateway_of(caller, subject)
-    admin_scope = at.admin_scope if at else AUTHSVC_ADMIN
-    held = HeldScopes(subject.scopes, admin_scope=admin_scope)
-    if question.scope:
-        return None if held.covers(question.scope) else _missing_scope(question.scope)
-    found = _ROUTES.get(gateway.kind if gateway else "", _NO_ROUTES).match(question.method, question.path)
-    if found.is_refused:
-        return Reason(str(found.reason), "route", "No rule of this gateway covers the route.")
-    missing = () if found.is_public else held.missing(found.required_scopes)
-    return _missing_scope(missing[0]) if missing else None
+def _route(situation: Situation) -> Reason | None:
+    found = situation.found
+    if found is None or not found.is_refused:
+        return None
+    return Reason(str(found.reason), "route", "No rule of this gateway covers the route.")
+
+
+def _trust(situation: Situation) -> Reason | None:
+    rule = situation.found.rule if situation.found else None
+    level = situation.subject.trust_level if situation.subject else 0
+    if rule is None or level >= rule.minimum_trust:
+        return None
+    return Reason("trust_too_low", "trust", f"The route asks for trust level {rule.minimum_trust}.")
+
+
+def _scope(situation: Situation) -> Reason | None:
+    if situation.is_public:
+        return None
+    missing = missing_scopes(situation)
+    if not missing or listed_ids(situation):
+        return None
+    return Reason("insufficient_scope", "scope", f"The token does not grant {missing[0]}.")
+
+
+GATES: dict[str, Gate] = {
+    "proof": _proof,
+    "device": _device,
+    "channel": _channel,
+    "route": _route,
+    "trust": _trust,
+    "scope": _scope,
+}
 
 
 def _gateway_of(caller: Caller, subject: Caller) -> Gateway | None:
@@ -150,21 +236,20 @@ def _gateway_of(caller: Caller, subject: Caller) -> Gateway | None:
     )
 
 
-def _missing_scope(scope: str) -> Reason:
-    return Reason("insufficient_scope", "scope", f"The token does not grant {scope}.")
-
-
-def _decision(subject: Caller | None, reason: Reason) -> Decision:
+def _decision(situation: Situation, reason: Reason) -> Decision:
+    subject = situation.subject
+    allowed = reason in (ALLOWED, PUBLIC, FILTERED)
     if subject is None:
-        return Decision(new_id("dec"), False, reason)
+        return Decision(new_id("dec"), allowed, reason)
     return Decision(
         new_id("dec"),
-        reason is ALLOWED,
+        allowed,
         reason,
         subject.principal_id,
         str(subject.kind),
         tuple(sorted(subject.scopes)),
         subject.trust_level,
+        listed_ids(situation) if reason is FILTERED else None,
     )
 
 

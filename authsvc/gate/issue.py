@@ -22,6 +22,7 @@ from rbac.models import Gateway, GatewayKind
 from rbac.scopes import AUTHSVC_ADMIN, intersect, minimise
 from rbac.services.effective import effective_scopes
 from rbac.services.gateways import find_gateway_by_audience
+from rbac.services.scopes import defined_scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def issuable_scopes(
     caller: Caller, holder: Holder, requested: Sequence[str], gateway: Gateway | None, *, now: datetime
 ) -> frozenset[str]:
     """Return what may be issued; raises ``InvalidScopeRequested`` for an unknown scope or an empty result."""
-    _require_known(requested)
+    _require_known(caller, requested)
     admin_scope = gateway.admin_scope if gateway else AUTHSVC_ADMIN
     wanted = requested or holder.default_scopes
     granted = effective_scopes(tenant_id=caller.tenant_id, principal_id=holder.principal.id, gateway=gateway, now=now)
@@ -91,8 +92,10 @@ def for_audience(scopes: Sequence[str], gateway: Gateway | None) -> frozenset[st
     return scopes_of_own_api(scopes) if gateway is None else scopes_of_gateways(scopes)
 
 
-def _require_known(requested: Sequence[str]) -> None:
+def _require_known(caller: Caller, requested: Sequence[str]) -> None:
     unknown = [scope for scope in requested if not is_known(scope)]
+    extra = defined_scopes(caller) if unknown else frozenset()
+    unknown = [scope for scope in unknown if not is_known(scope, extra)]
     if unknown:
         raise InvalidScopeRequested(f"Unknown scope: {unknown[0][:100]}")
 

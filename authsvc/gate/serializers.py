@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
@@ -51,6 +52,88 @@ class DecisionOutput(serializers.Serializer[Any]):
     principal = serializers.DictField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField())
     trust_level = serializers.IntegerField()
+    filter_ids = serializers.ListField(child=serializers.CharField(), required=False)
+
+
+class BatchInput(StrictSerializer):
+    """Up to 100 questions."""
+
+    questions = serializers.ListField(child=DecideInput(), min_length=1, max_length=100)
+
+
+class BatchOutput(serializers.Serializer[Any]):
+    """One decision per question, in their order."""
+
+    decisions = DecisionOutput(many=True)
+
+
+class IdsField(serializers.Field[Any, Any, Any, Any]):
+    """A list of at most 100,000 texts, checked in one pass."""
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        """Return the list."""
+        if not isinstance(data, list) or len(data) > 100_000 or not all(isinstance(item, str) for item in data):
+            raise serializers.ValidationError("Give a list of at most 100,000 texts.")
+        return data
+
+    def to_representation(self, value: Any) -> list[str]:
+        """Return the list."""
+        return list(value)
+
+
+class FilterInput(StrictSerializer):
+    """Which of these ids may the token act on?"""
+
+    token = TextField(max_length=16_384)
+    gateway = IdentifierField(required=False)
+    resource = TextField(max_length=100)
+    action = TextField(max_length=100)
+    ids = extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 100_000})(IdsField)()
+
+
+class FilterOutput(serializers.Serializer[Any]):
+    """Those of the ids, in their order."""
+
+    ids = serializers.ListField(child=serializers.CharField())
+
+
+class AccessQuery(StrictSerializer):
+    """What the caller wants to know about itself."""
+
+    resource = TextField(max_length=100)
+    action = TextField(max_length=100)
+    gateway = IdentifierField(required=False)
+
+
+class AccessOutput(serializers.Serializer[Any]):
+    """The ids, or ``"*"`` for all."""
+
+    resource = serializers.CharField()
+    action = serializers.CharField()
+    ids = extend_schema_field(
+        {"oneOf": [{"type": "string", "enum": ["*"]}, {"type": "array", "items": {"type": "string"}}]}
+    )(serializers.JSONField)()
+
+
+class GateOutput(serializers.Serializer[Any]):
+    """One gate's verdict."""
+
+    gate = serializers.CharField()
+    open = serializers.BooleanField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ExplanationOutput(serializers.Serializer[Any]):
+    """A decision taken apart."""
+
+    decision = DecisionOutput()
+    gates = GateOutput(many=True)
+    required: Any = serializers.ListField(child=serializers.CharField())
+    matched_grants = serializers.ListField(child=serializers.DictField())
+    smallest_grant = serializers.DictField(allow_null=True)
+    held_but_not_carried = serializers.BooleanField()
+    agentos = serializers.DictField(allow_null=True)
 
 
 class MeOutput(serializers.Serializer[Any]):
@@ -171,6 +254,24 @@ class KeyReasonInput(StrictSerializer):
     """Why a key ends now."""
 
     reason = TextField(max_length=500)
+
+
+class SnippetOutput(serializers.Serializer[Any]):
+    """One ready text."""
+
+    name = serializers.CharField()
+    language = serializers.CharField()
+    text = serializers.CharField()
+    note = serializers.CharField()
+
+
+class SnippetsOutput(serializers.Serializer[Any]):
+    """The ready texts of one gateway."""
+
+    issuer = serializers.CharField()
+    audience = serializers.CharField()
+    algorithm = serializers.CharField()
+    snippets = SnippetOutput(many=True)
 
 
 class AuditEventOutput(serializers.ModelSerializer[AuditEvent]):

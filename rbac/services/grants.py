@@ -14,6 +14,7 @@ from authsvc.web.problems import NotFound, ValidationFailed
 from rbac.models import Gateway, Grant, Role
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
+from rbac.services.scopes import defined_scopes
 
 
 def create_grant(
@@ -36,7 +37,7 @@ def create_grant(
         environment_id=caller.environment_id,
         principal=principal,
         role=role,
-        scopes=checked_scopes(scopes),
+        scopes=checked_scopes(scopes, extra=defined_scopes(caller)),
         gateway=gateway,
         reason=reason,
         granted_by=caller.principal_id,

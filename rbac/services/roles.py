@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -13,6 +13,7 @@ from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from rbac.catalogue import PRESET_ROLES, lint
 from rbac.models import Grant, Role
 from rbac.services.effective import require_may_hand_out
+from rbac.services.scopes import defined_scopes
 
 
 class RoleInUse(Conflict):
@@ -31,7 +32,7 @@ class NameTaken(Conflict):
 
 def create_role(caller: Caller, *, name: str, scopes: Sequence[str], description: str = "", now: datetime) -> Role:
     """Create a role from scopes the caller holds; raises ``ValidationFailed``, ``NotHeld`` or ``NameTaken``."""
-    wanted = checked_scopes(scopes)
+    wanted = checked_scopes(scopes, extra=defined_scopes(caller))
     require_may_hand_out(caller, wanted, gateway=None, now=now)
     role = Role(
         tenant_id=caller.tenant_id,
@@ -60,7 +61,7 @@ def update_role(
     """Change a role; its new scopes must be held by the caller, like those of a new one."""
     with transaction.atomic():
         if scopes is not None:
-            role.scopes = checked_scopes(scopes)
+            role.scopes = checked_scopes(scopes, extra=defined_scopes(caller))
             require_may_hand_out(caller, role.scopes, gateway=None, now=now)
         if name is not None and name != role.name:
             _require_free_name(caller, name)
@@ -102,12 +103,15 @@ def create_preset_roles(caller: Caller, *, now: datetime) -> list[Role]:
     ]
 
 
-def checked_scopes(scopes: Sequence[str], *, field: str = "scopes") -> list[str]:
-    """Return the scopes once each, in order; raises ``ValidationFailed`` naming each bad one with a suggestion."""
+def checked_scopes(scopes: Sequence[str], *, field: str = "scopes", extra: Collection[str] = ()) -> list[str]:
+    """Return the scopes once each, in order; raises ``ValidationFailed`` naming each bad one with a suggestion.
+
+    ``extra`` are the scopes that the tenant added to the catalogue.
+    """
     refusals = [
         finding.message + (f" Did you mean {finding.suggestion}?" if finding.suggestion else "")
         for scope in scopes
-        for finding in lint(scope)
+        for finding in lint(scope, extra)
         if finding.is_refusal
     ]
     if refusals:

@@ -20,6 +20,7 @@ from rbac.models import ServiceAccount
 from rbac.scopes import AUTHSVC_ADMIN
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
+from rbac.services.scopes import defined_scopes
 
 JwkDocument = Mapping[str, object]
 
@@ -43,8 +44,8 @@ def create_service_account(
             environment_id=caller.environment_id,
             principal=principal,
             description=description,
-            maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes"),
-            default_scopes=checked_scopes(default_scopes, field="default_scopes"),
+            maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes", extra=defined_scopes(caller)),
+            default_scopes=checked_scopes(default_scopes, field="default_scopes", extra=defined_scopes(caller)),
             public_jwks=checked_jwks(public_jwks),
             created_at=now,
         )
@@ -77,6 +78,7 @@ def update_service_account(
         )
         if value is not None
     ]
+    defined_scopes(caller)
     with transaction.atomic():
         if name is not None:
             account.principal.name = name
@@ -84,9 +86,13 @@ def update_service_account(
         if description is not None:
             account.description = description
         if maximum_scopes is not None:
-            account.maximum_scopes = checked_scopes(maximum_scopes, field="maximum_scopes")
+            account.maximum_scopes = checked_scopes(
+                maximum_scopes, field="maximum_scopes", extra=defined_scopes(caller)
+            )
         if default_scopes is not None:
-            account.default_scopes = checked_scopes(default_scopes, field="default_scopes")
+            account.default_scopes = checked_scopes(
+                default_scopes, field="default_scopes", extra=defined_scopes(caller)
+            )
         if public_jwks is not None:
             require_may_hand_out(caller, [AUTHSVC_ADMIN], gateway=None, now=now)
             account.public_jwks = checked_jwks(public_jwks)
@@ -123,7 +129,7 @@ def issue_account_key(
     Whoever issues it could act as the account, so it must hold what the secret will ever open. The account's maximum
     is written into the key: raising it later does not widen a key that somebody took while it was low.
     """
-    narrowed = checked_scopes(scopes) or list(account.maximum_scopes)
+    narrowed = checked_scopes(scopes, extra=defined_scopes(caller)) or list(account.maximum_scopes)
     require_may_hand_out(caller, _opened_by(kind, narrowed), gateway=None, now=now)
     return issue_api_key(
         caller,

@@ -23,6 +23,8 @@ from rbac.serializers import (
     KeyOutput,
     ReasonInput,
     RotationInput,
+    RoutesInput,
+    RoutesOutput,
     SharedSecretOutput,
 )
 from rbac.services.gateways import (
@@ -34,6 +36,7 @@ from rbac.services.gateways import (
     update_gateway,
     use_shared_secret,
 )
+from rbac.services.routes import default_rules, set_routes
 from rbac.views.service_accounts import shown_once
 
 
@@ -130,6 +133,31 @@ class GatewayTokenRotation(ApiView):
         key = _key(self.caller, gateway_id, key_id)
         overlap = self.fields(RotationInput)["overlap_seconds"]
         return shown_once(rotate_api_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
+
+
+class GatewayRoutes(ApiView):
+    """The route table of one gateway."""
+
+    required_scopes = {"GET": "gateways:read", "PUT": "gateways:write"}
+
+    @extend_schema(responses=RoutesOutput)
+    def get(self, request: Request, gateway_id: str) -> Response:
+        """Show the defaults of the gateway's kind, its own rules, and what happens to unmapped requests."""
+        return Response(_routes(get_gateway(self.caller, gateway_id)))
+
+    @extend_schema(request=RoutesInput, responses=RoutesOutput)
+    def put(self, request: Request, gateway_id: str) -> Response:
+        """Replace the gateway's own rules."""
+        gateway = get_gateway(self.caller, gateway_id)
+        return Response(_routes(set_routes(self.caller, gateway=gateway, **self.fields(RoutesInput), now=self.now)))
+
+
+def _routes(gateway: Gateway) -> dict[str, object]:
+    defaults = [
+        {"method": rule.method, "pattern": rule.pattern, "scopes": list(rule.required_scopes), "minimum_trust": 0}
+        for rule in default_rules(gateway)
+    ]
+    return {"unmapped": gateway.unmapped, "rules": gateway.routes, "defaults": defaults}
 
 
 class KeySetAcknowledgement(ApiView):

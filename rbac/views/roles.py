@@ -8,8 +8,8 @@ from rest_framework.response import Response
 
 from authsvc.web.api import ApiView
 from authsvc.web.scope_rules import ANY_CALLER
-from rbac.catalogue import CATALOGUE
-from rbac.models import Grant, Role
+from rbac.catalogue import CATALOGUE, Audience
+from rbac.models import Grant, Role, TenantScope
 from rbac.serializers import (
     GrantInput,
     GrantOutput,
@@ -17,11 +17,14 @@ from rbac.serializers import (
     RoleChange,
     RoleInput,
     RoleOutput,
+    ScopeInput,
     ScopeOutput,
+    TenantScopeOutput,
 )
 from rbac.services.gateways import get_gateway
 from rbac.services.grants import create_grant, get_grant, get_principal, revoke_grant
 from rbac.services.roles import create_role, delete_role, get_role, update_role
+from rbac.services.scopes import define_scope, remove_scope
 
 
 class RoleList(ApiView):
@@ -114,9 +117,32 @@ class GrantDetail(ApiView):
 class ScopeList(ApiView):
     """Every scope that can be granted."""
 
-    required_scopes = {"GET": ANY_CALLER}
+    required_scopes = {"GET": ANY_CALLER, "POST": "roles:write"}
 
     @extend_schema(responses=ScopeOutput(many=True))
     def get(self, request: Request) -> Response:
-        """List the catalogue with a sentence for each scope."""
-        return Response({"results": ScopeOutput(CATALOGUE, many=True).data})
+        """List the catalogue and what the tenant added, with a sentence for each scope."""
+        added = [
+            {"id": row.id, "scope": row.scope, "sentence": row.sentence, "takes_id": True, "audience": Audience.GATEWAY}
+            for row in TenantScope.objects.for_environment(self.caller)
+        ]
+        catalogue = ScopeOutput(CATALOGUE, many=True).data
+        return Response({"results": [*catalogue, *ScopeOutput(added, many=True).data]})
+
+    @extend_schema(request=ScopeInput, responses={201: TenantScopeOutput})
+    def post(self, request: Request) -> Response:
+        """Add a scope for endpoints of your own gateways."""
+        row = define_scope(self.caller, **self.fields(ScopeInput), now=self.now)
+        return Response(TenantScopeOutput(row).data, status=201)
+
+
+class ScopeDetail(ApiView):
+    """One scope the tenant added."""
+
+    required_scopes = {"DELETE": "roles:write"}
+
+    @extend_schema(request=None, responses={204: None})
+    def delete(self, request: Request, scope_id: str) -> Response:
+        """Take it out of the catalogue; what was granted stays."""
+        remove_scope(self.caller, scope_id=scope_id, now=self.now)
+        return Response(status=204)
