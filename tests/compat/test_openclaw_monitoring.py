@@ -9,11 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.live import LiveServer
 
 DEPLOY = Path(__file__).resolve().parent.parent.parent / "deploy" / "systemd"
 CHECK = "import json, os, sys; print(os.environ['DOCUMENT']); sys.exit(int(os.environ['CODE']))"
@@ -76,6 +79,21 @@ def test_notifier_tries_again_what_nobody_took(tmp_path: Path, webhook: tuple[st
     assert _notify(tmp_path, "http://127.0.0.1:9/", 1, "expired") == 1
     assert _notify(tmp_path, url, 1, "expired") == 1
     assert [message["code"] for message in seen] == [1]
+
+
+def test_commands_end_with_the_codes_that_monitoring_reads(live: LiveServer, tmp_path: Path) -> None:
+    place = ("--tenant", "globex", "--env", "dev")
+    assert live.manage("models", "status", "--check", *place).returncode == 0
+    assert live.manage("models", "status", "--nonsense").returncode == 64
+    assert live.manage("models", "auth", "paste-token", "--token", "x", *place).returncode == 64
+    token = "pasted-through-a-pipe-000001"
+    pasted = live.manage(
+        "models", "auth", "paste-token", "--provider", "pipe-llm", "--expires-in", "2h", *place, stdin=f"{token}\n"
+    )
+    assert (pasted.returncode, token in pasted.stdout + pasted.stderr) == (0, False)
+    assert live.manage("models", "status", "--check", *place).returncode == 2
+    away = replace(live, environment={**live.environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}"})
+    assert away.manage("models", "status", "--check", *place).returncode == 3
 
 
 def test_units_pass_systemd_analyze(tmp_path: Path) -> None:
