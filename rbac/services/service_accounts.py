@@ -78,7 +78,6 @@ def update_service_account(
         )
         if value is not None
     ]
-    defined_scopes(caller)
     with transaction.atomic():
         if name is not None:
             account.principal.name = name
