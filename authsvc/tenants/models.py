@@ -54,6 +54,7 @@ class Tenant(models.Model):
     lease_ttl_seconds = models.PositiveIntegerField(
         default=3600, help_text="How long a handed-out credential may be used."
     )
+    require_mfa = models.BooleanField(default=False, help_text="Nobody works here without a second factor.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
