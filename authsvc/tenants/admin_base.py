@@ -135,6 +135,14 @@ class HouseAdmin(ModelAdmin):
         environment: Environment = row if isinstance(row, Environment) else row.environment
         return environment
 
+    def place_of(self, row: Any) -> Environment | None:
+        """Return the environment to name on a row's pages, or ``None`` for what lies above environments."""
+        return self.environment_of(row)
+
+    def find_caller(self, request: HttpRequest, row: Any) -> Caller | None:
+        """Return the operator as who may act on this row, or ``None``."""
+        return caller_in(request, self.environment_of(row))
+
     def get_urls(self) -> list[URLPattern]:
         """Add the pages of the service actions."""
         info = self.model._meta.app_label, self.model._meta.model_name
@@ -204,15 +212,15 @@ class HouseAdmin(ModelAdmin):
         action = next((action for action in self.service_actions if action.name == name), None)
         if row is None or action is None or not action.applies(row):
             raise Http404
-        caller = caller_in(request, self.environment_of(row))
-        if not holds(caller, action.scope):
+        caller = self.find_caller(request, row)
+        if caller is None or not holds(caller, action.scope):
             raise Http404
         form = action.form(
             request.POST if request.method == "POST" else None, initial=dict(self.initial_for(action, row))
         )
         if request.method == "POST" and form.is_valid():
             done = self._run(
-                request, form, self.environment_of(row), lambda now: action.perform(caller, row, form.cleaned_data, now)
+                request, form, self.place_of(row), lambda now: action.perform(caller, row, form.cleaned_data, now)
             )
             if done is not None:
                 return done
@@ -220,7 +228,7 @@ class HouseAdmin(ModelAdmin):
             "template": action.template,
             "action": action,
             "original": row,
-            "environment": self.environment_of(row),
+            "environment": self.place_of(row),
             "detail": self.describe(row),
             **self.action_context(request, action, row),
         }
@@ -245,7 +253,7 @@ class HouseAdmin(ModelAdmin):
     def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         if not self.service_actions:
             return []
-        caller = caller_in(request, self.environment_of(row))
+        caller = self.find_caller(request, row)
         info = self.model._meta.app_label, self.model._meta.model_name
         return [
             {
@@ -254,7 +262,7 @@ class HouseAdmin(ModelAdmin):
                 "url": reverse("admin:{}_{}_do".format(*info), args=[row.pk, action.name]),
             }
             for action in self.service_actions
-            if action.applies(row) and holds(caller, action.scope)
+            if caller is not None and action.applies(row) and holds(caller, action.scope)
         ]
 
     def _run(

@@ -15,7 +15,9 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from authsvc.audit.models import PLATFORM, AuditEvent
+from authsvc.tenants.admin_second_factor import set_up_page, verify_page
 from authsvc.tenants.models import Environment, Operator, Tenant
+from authsvc.tenants.second_factor import Step, next_step
 from authsvc.tenants.services import operator_caller, operator_scopes, visible_tenant_ids
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
@@ -75,12 +77,28 @@ class HouseAdminSite(admin.AdminSite):
         user = request.user
         if not isinstance(user, Operator) or not user.is_active:
             return False
-        return user.is_superuser or remembered(request, "enters", user.memberships.exists)
+        is_known = user.is_superuser or bool(seen_tenant_ids(user))
+        return is_known and step_of(request) is Step.NONE
+
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Ask for the second factor once the password is known, and for the password before."""
+        user = request.user
+        if request.method == "GET" and isinstance(user, Operator) and user.is_active:
+            match step_of(request):
+                case Step.SHOW:
+                    return HttpResponseRedirect(reverse("admin:verify"))
+                case Step.SET_UP:
+                    return HttpResponseRedirect(reverse("admin:second_factor"))
+                case Step.NONE:
+                    pass
+        return super().login(request, extra_context)
 
     def get_urls(self) -> list[Any]:
         """Return the site's routes without the redirect that would tell foreign rows from missing ones."""
         own = [
             path("place/", self.admin_view(self.choose_place), name="choose_place"),
+            path("verify/", lambda request: verify_page(self, request), name="verify"),
+            path("second-factor/", lambda request: set_up_page(self, request), name="second_factor"),
             path("search/", self.admin_view(self.search), name="search"),
         ]
         return [*own, *(route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site")]
@@ -126,6 +144,12 @@ def recent_events(operator: Operator, place: Environment | None) -> list[AuditEv
         for event in AuditEvent.objects.filter(tenant_id=chain).order_by("-sequence")[:MOST_EVENTS]
     ]
     return sorted(events, key=lambda event: event.occurred_at, reverse=True)[:MOST_EVENTS]
+
+
+def step_of(request: HttpRequest) -> Step:
+    """Return what the signed-in operator still has to show, read once per request."""
+    is_verified = bool(getattr(request.user, "otp_device", None))
+    return remembered(request, "step", lambda: next_step(operator_of(request), is_verified=is_verified))
 
 
 def places_of(request: HttpRequest) -> list[Environment]:

@@ -61,6 +61,7 @@ class Tenant(models.Model):
         default=365, help_text="How long audit events are kept, 30 to 3650; they end at a signed checkpoint."
     )
     retention_hold = models.BooleanField(default=False, help_text="Nothing is purged while this is set.")
+    require_mfa = models.BooleanField(default=False, help_text="Nobody works here without a second factor.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Admin pages of tenants, environments, operators and memberships. Opening a tenant is a use case of this floor."""
+"""Admin pages of tenants and environments. Opening a tenant is a use case of this floor."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from datetime import datetime
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
-from authsvc.tenants.models import Environment, Membership, MembershipRole, Operator, Tenant, TenantState
+from authsvc.tenants.models import Environment, Tenant, TenantState
+from authsvc.tenants.operators import require_second_factor
 from authsvc.tenants.services import (
-    add_membership,
-    create_operator,
     platform_operator_caller,
     set_tenant_state,
-    visible_tenant_ids,
 )
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
-from rbac.admin_pages.forms import ReasonForm
+from rbac.admin_pages.forms import NothingForm, ReasonForm
 
 
 class PlatformAdmin(HouseAdmin):
@@ -65,6 +62,7 @@ class TenantAdmin(PlatformAdmin):
         "access_token_ttl_seconds",
         "credential_warn_seconds",
         "lease_ttl_seconds",
+        "require_mfa",
         "created_at",
     )
     readonly_fields = fields
@@ -90,7 +88,32 @@ class TenantAdmin(PlatformAdmin):
         set_tenant_state(caller, tenant=row, state=TenantState.ACTIVE, reason=fields["reason"], now=now)
         return f"{row} is back."
 
+    @staticmethod
+    def _require_mfa(caller: Caller, row: Tenant, _fields: Fields, now: datetime) -> str:
+        require_second_factor(caller, tenant=row, is_required=not row.require_mfa, now=now)
+        return f"{row} {'requires' if row.require_mfa else 'no longer requires'} a second factor."
+
+    def place_of(self, row: Tenant) -> None:
+        """Name no environment: a tenant lies above them."""
+
     service_actions = (
+        ServiceAction(
+            "require-mfa",
+            "Require a second factor",
+            "authsvc:admin",
+            NothingForm,
+            _require_mfa,
+            applies=lambda row: not row.require_mfa,
+        ),
+        ServiceAction(
+            "release-mfa",
+            "No longer require a second factor",
+            "authsvc:admin",
+            NothingForm,
+            _require_mfa,
+            is_dangerous=True,
+            applies=lambda row: row.require_mfa,
+        ),
         ServiceAction(
             "suspend",
             "Suspend",
@@ -137,67 +160,3 @@ class EnvironmentAdmin(PlatformAdmin):
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Open the environment."""
         return f"{open_environment(caller, tenant=fields['tenant'], name=fields['name'], now=now)} is ready."
-
-
-class OperatorForm(forms.Form):
-    """A new operator, who signs in here."""
-
-    username = forms.CharField(max_length=150)
-    email = forms.EmailField(required=False)
-    password = forms.CharField(min_length=12, max_length=200, widget=forms.PasswordInput(render_value=False))
-    is_platform = forms.BooleanField(required=False, help_text="Sees every tenant.")
-
-
-@admin.register(Operator)
-class OperatorAdmin(PlatformAdmin):
-    """People who sign in here."""
-
-    list_display = ("username", "email", "is_active", "is_superuser", "last_login")
-    search_fields = ("username", "email")
-    fields = ("id", "username", "email", "is_active", "is_superuser", "last_login", "created_at")
-    readonly_fields = fields
-    service_add_form = OperatorForm
-    add_title = "Add operator"
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Operator]:
-        """Return every operator for the platform; else those who share a tenant with the operator."""
-        tenant_ids = visible_tenant_ids(operator_of(request))
-        if tenant_ids is None:
-            return Operator.objects.order_by("username")
-        return Operator.objects.filter(memberships__tenant_id__in=tenant_ids).distinct().order_by("username")
-
-    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
-        """Create the operator."""
-        operator = create_operator(caller, **fields, now=now)
-        return f"Operator {operator} is created; give it a membership."
-
-
-class MembershipForm(forms.Form):
-    """A role of an operator in a tenant."""
-
-    operator = forms.ModelChoiceField(queryset=Operator.objects.none())
-    tenant = forms.ModelChoiceField(queryset=Tenant.objects.none())
-    role = forms.ChoiceField(choices=MembershipRole.choices)
-
-
-@admin.register(Membership)
-class MembershipAdmin(PlatformAdmin):
-    """Who may do what in which tenant."""
-
-    list_display = ("operator", "tenant", "role", "created_at")
-    list_filter = (TenantFilter, "role")
-    list_select_related = ("operator", "tenant")
-    fields = ("operator", "tenant", "role", "created_at")
-    readonly_fields = fields
-    service_add_form = MembershipForm
-    add_title = "Add membership"
-
-    def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
-        """Offer every operator and tenant."""
-        form.fields["operator"] = forms.ModelChoiceField(queryset=Operator.objects.filter(is_active=True))
-        form.fields["tenant"] = forms.ModelChoiceField(queryset=Tenant.objects.filter(state=TenantState.ACTIVE))
-
-    def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
-        """Give the role."""
-        role = MembershipRole(fields["role"])
-        return str(add_membership(caller, operator=fields["operator"], tenant=fields["tenant"], role=role, now=now))
