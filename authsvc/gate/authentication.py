@@ -107,9 +107,10 @@ def bearer_of(header: str) -> str | None:
 def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -> Known[Admission]:
     verified = verify_access_token(raw, now=now)
     claims = verified.claims
-    if audience is not None and claims.audience != audience:
+    meant = audience or claims.audience
+    if meant not in {claims.audience, *claims.other_audiences}:
         raise TokenRefused("aud")
-    gateway = _gateway(verified.tenant_id, verified.environment_id, claims.audience)
+    gateway = _gateway(verified.tenant_id, verified.environment_id, meant)
     principal = _active_principal(verified.tenant_id, verified.environment_id, claims.subject)
     trust = _trust(principal, "access_token", now)
     held = effective_rights(tenant_id=verified.tenant_id, principal_id=principal.id, gateway=gateway, now=now)
@@ -125,7 +126,7 @@ def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -
         proof="access_token",
         token_id=claims.jti,
         device_id=claims.device_id,
-        audience=claims.audience,
+        audience=meant,
     )
     until = _earliest(claims.expires_at, held.until, _device_until(principal, now))
     return Known(verified.tenant_id, verified.changes, Admission(caller, now, until))

@@ -26,12 +26,12 @@ from authsvc.web.limit_middleware import microseconds, tally_of
 from authsvc.web.limits import FORWARD_AUTH, address_key
 from authsvc.web.problems import Forbidden, InsufficientScope, NotFound, Problem, Unauthenticated, Unavailable
 from authsvc.web.request_id import request_id_of
-from rbac.models import Gateway, GatewayKind
-from rbac.routes import RouteMatch, RouteTable, agno_default_rules
+from rbac.models import Gateway
+from rbac.routes import RouteMatch
 from rbac.scopes import HeldScopes
+from rbac.services.routes import default_rules, match_route
 
 log = structlog.get_logger("authsvc.forward_auth")
-_ROUTES = {GatewayKind.AGNO.value: RouteTable(agno_default_rules())}
 
 
 class RouteRefused(Forbidden):
@@ -166,8 +166,9 @@ def _require_rights(caller: Caller, gateway: Gateway, found: RouteMatch | None) 
 
 def _route(gateway: Gateway | None, asked: Asked) -> RouteMatch | None:
     """Return the rule for the request; ``None`` where the gateway has no rules or the proxy names no path."""
-    table = _ROUTES.get(gateway.kind) if gateway is not None else None
-    return table.match(asked.method, asked.path) if table is not None and asked.path else None
+    if gateway is None or not asked.path or not (gateway.routes or default_rules(gateway)):
+        return None
+    return match_route(gateway, asked.method, asked.path)
 
 
 def _take_limit(request: HttpRequest) -> None:

@@ -18,8 +18,9 @@ from authsvc.audit.models import AuditCheckpoint, AuditEvent
 from authsvc.audit.record import record
 from authsvc.tenants.models import Tenant
 from authsvc.tenants.services import system_caller, tenant_caller
-from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken, UsedAssertion
 from authsvc.web.caller import Caller
+from devices.models import DeviceAuthorization
 from profiles.models import Lease
 from rbac.models import ChannelPairing
 
@@ -42,6 +43,10 @@ class Kept:
 # Each floor's tables, one line each.
 KEPT: tuple[Kept, ...] = (
     Kept(IssuedToken, "expires_at"),
+    Kept(UsedAssertion, "expires_at"),
+    Kept(RefreshToken, "expires_at"),
+    Kept(RefreshFamily, "expires_at"),
+    Kept(DeviceAuthorization, "expires_at"),
     Kept(Lease, "expires_at"),
     Kept(ChannelPairing, "expires_at"),
 )

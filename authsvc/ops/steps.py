@@ -15,8 +15,12 @@ import structlog
 
 from authsvc.audit.checkpoints import known_tenant_ids, sign_checkpoint
 from authsvc.ops.retention import purge
+from authsvc.tokens.keys import retire_due_keys
+from devices.services.review import review_devices
+from profiles.refresh import refresh_due
 
 log = structlog.get_logger("authsvc.worker")
+MINUTE = 60
 HOUR = 3600
 
 
@@ -48,7 +52,25 @@ def purge_all(now: datetime) -> int:
     return sum(purge(now=now).values())
 
 
+def retire_signing_keys(now: datetime) -> int:
+    """Retire signing keys whose last token is dead; return how many."""
+    return len(retire_due_keys(now=now))
+
+
+def refresh_logins(now: datetime) -> int:
+    """Refresh provider logins that end soon; return how many got new tokens."""
+    return refresh_due(now=now).refreshed
+
+
+def review_trust(now: datetime) -> int:
+    """Let time pass for devices; return how many changed."""
+    return review_devices(now).changed
+
+
 STEPS: tuple[Step, ...] = (
+    Step("refresh_logins", MINUTE, refresh_logins),
+    Step("review_devices", 5 * MINUTE, review_trust),
+    Step("retire_signing_keys", HOUR, retire_signing_keys),
     Step("sign_checkpoints", HOUR, sign_checkpoints),
     Step("purge", HOUR, purge_all),
 )

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 LEEWAY_SECONDS = 10
 MAXIMUM_LIFE_SECONDS = 86_400
+MAXIMUM_AUDIENCES = 10
 MAXIMUM_ACTORS = 5
 TYPE = "at+jwt"
 HEADER_FIELDS = frozenset({"alg", "kid", "typ"})
@@ -50,6 +51,7 @@ class AccessClaims:
     name: str = ""
     roles: tuple[str, ...] = field(default=())
     actors: tuple[str, ...] = field(default=())
+    other_audiences: tuple[str, ...] = field(default=())
 
 
 def as_payload(claims: AccessClaims) -> dict[str, object]:
@@ -102,9 +104,10 @@ def check_payload(
     _require_equal(payload, "env", environment)
     issued_at, not_before, expires_at = _times(payload, now)
     scopes = _scopes(payload)
+    audiences = _audiences(payload)
     return AccessClaims(
         issuer=issuer,
-        audience=_text(payload, "aud"),
+        audience=audiences[0],
         subject=_subject(payload),
         client_id=_text(payload, "client_id"),
         jti=_jti(payload),
@@ -121,7 +124,17 @@ def check_payload(
         name=_optional_text(payload, "name"),
         roles=_optional_list(payload, "roles"),
         actors=_actors(payload.get("act"), MAXIMUM_ACTORS) if "act" in payload else (),
+        other_audiences=audiences[1:],
     )
+
+
+def _audiences(payload: Mapping[str, object]) -> tuple[str, ...]:
+    """We mint one audience; RFC 7519 §4.1.3 lets several stand in a list, of which the reader must find its own."""
+    value = payload.get("aud")
+    listed = value if isinstance(value, list) else [value]
+    if not 0 < len(listed) <= MAXIMUM_AUDIENCES:
+        raise TokenRefused("aud")
+    return tuple(_text({"aud": one}, "aud") for one in listed)
 
 
 def nested_actors(actors: tuple[str, ...]) -> dict[str, object]:

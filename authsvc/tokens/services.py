@@ -103,7 +103,7 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     tenant, environment = key.environment.tenant.slug, key.environment.name
     issuer = issuer_of(tenant, environment)
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
-    if key.audience and claims.audience != key.audience:
+    if key.audience and (claims.audience != key.audience or claims.other_audiences):
         raise TokenRefused("aud")
     if is_revoked(key.tenant_id, claims.jti):
         raise TokenRefused("revoked")

@@ -32,6 +32,7 @@ from devices.states import State
 from devices.trust_changes import Happening, TrustEvent
 from rbac.models import Gateway
 from rbac.services.roles import checked_scopes
+from rbac.services.scopes import defined_scopes
 
 REQUEST_SECONDS = 600
 SHORTEST_CHOSEN, LONGEST_CHOSEN = 8, 256
@@ -106,7 +107,7 @@ def enrol_device(
             firmware_version=firmware_version,
             capabilities=sorted(set(capabilities)),
             metadata=dict(metadata or {}),
-            requested_scopes=checked_scopes(requested_scopes, field="requested_scopes"),
+            requested_scopes=checked_scopes(requested_scopes, field="requested_scopes", extra=defined_scopes(caller)),
             user_code_hash=hash_user_code(caller.environment_id, code),
             request_expires_at=now + timedelta(seconds=REQUEST_SECONDS),
             address=caller.address,

@@ -35,6 +35,7 @@ from rbac.models import Gateway
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
+from rbac.services.scopes import defined_scopes
 
 PREFIX = "aec_"
 SECRET_LENGTH = 43
@@ -68,7 +69,7 @@ def create_enrolment_code(
     now: datetime,
 ) -> IssuedEnrolmentCode:
     """Make a code; raises ``NotHeld`` for scopes the maker lacks and ``ValidationFailed`` for bad fields."""
-    given = checked_scopes(scopes)
+    given = checked_scopes(scopes, extra=defined_scopes(caller))
     require_may_hand_out(caller, given, gateway=gateway, now=now)
     code = SecretText(PREFIX + random_base62(SECRET_LENGTH))
     row = EnrolmentCode(

@@ -13,7 +13,7 @@ from authsvc.tenants.services import create_principal
 from authsvc.tokens.api_keys import IssuedKey, issue_api_key
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import ALGORITHMS, DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
-from authsvc.tokens.keys import create_shared_secret, retire_shared_secrets
+from authsvc.tokens.keys import active_key, create_shared_secret, retire_shared_secrets
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
@@ -58,6 +58,7 @@ def create_gateway(
         gateway.save(force_insert=True)
         detail = {"kind": str(kind), "audience": gateway.audience, "name": name}
         record(caller, "gateway.created", subject_id=gateway.id, detail=detail, now=now)
+        active_key(caller, algorithm=algorithm, now=now)  # published before its first token, for files fetched early
     return gateway
 
 

@@ -83,6 +83,13 @@ def test_t00_good_tokens_are_accepted(forge: Forge) -> None:
     require_accepted(forge, forge.sign())
     require_accepted(forge, forge.sign(forge.claims(extra={"deep": [1, {"x": None}]}, number=1e300)))
     require_accepted(forge, forge.place.access_token())
+    require_accepted(forge, forge.sign(forge.claims(aud=["authsvc"])))
+    require_accepted(forge, forge.sign(forge.claims(aud=["elsewhere", "authsvc"])))
+
+
+def test_t14_audience_list_without_ours_or_overlong_is_refused(forge: Forge) -> None:
+    lists: list[object] = [["elsewhere"], ["authsvcx", "AUTHSVC"], ["authsvc", 1], ["authsvc", ""], ["authsvc"] * 11]
+    require_refused(forge, [forge.sign(forge.claims(aud=value)) for value in lists])
 
 
 def test_t01_unsigned_tokens_are_refused(forge: Forge) -> None:

@@ -62,6 +62,12 @@ def test_check_payload_returns_what_as_payload_wrote() -> None:
     assert check(payload(extra={"anything": [1]})) == CLAIMS
 
 
+def test_check_payload_with_several_audiences_keeps_them_all() -> None:
+    found = check(payload(aud=["first", "second"]))
+    assert (found.audience, found.other_audiences) == ("first", ("second",))
+    assert check(payload(aud=["authsvc"])) == CLAIMS
+
+
 def test_check_payload_without_the_optional_claims_uses_their_defaults() -> None:
     optional = ("trust_level", "device_id", "session_id", "email", "name", "roles")
     found = check({name: value for name, value in payload().items() if name not in optional})
