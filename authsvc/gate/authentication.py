@@ -107,8 +107,9 @@ def bearer_of(header: str) -> str | None:
 def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -> Known[Admission]:
     verified = verify_access_token(raw, now=now)
     claims = verified.claims
-    meant = audience or claims.audience
-    if meant not in {claims.audience, *claims.other_audiences}:
+    named = (claims.audience, *claims.other_audiences)
+    meant = audience or (API_AUDIENCE if API_AUDIENCE in named else claims.audience)
+    if meant not in named:
         raise TokenRefused("aud")
     gateway = _gateway(verified.tenant_id, verified.environment_id, meant)
     principal = _active_principal(verified.tenant_id, verified.environment_id, claims.subject)
