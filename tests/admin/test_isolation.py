@@ -18,7 +18,10 @@ METHODS = ("get", "post")
 
 @pytest.fixture
 def theirs(world: World) -> Tenant:
-    """Return the tenant that must stay hidden."""
+    """Return the tenant that must stay hidden, with a row on every page of the admin."""
+    world.prod.access_token()
+    assert world.prod.api().post("/credentials/resolve", {"provider": "anthropic"}).status_code == 200
+    assert set(example_ids(Tenant.objects.get(slug="acme"))) == set(pages())
     return Tenant.objects.get(slug="acme")
 
 
