@@ -73,8 +73,10 @@ def test_token_is_issued_by_keyboard_and_gone_after_back(visit: Visit) -> None:
     page.wait_for_load_state("networkidle")
     with pytest.raises(PlaywrightError, match="ERR_CACHE_MISS"):  # the browser would have to send the form again
         page.go_back()
+    page.wait_for_load_state("networkidle")
     assert secret not in page.content()
     page.go_back()
+    page.wait_for_load_state("networkidle")
     assert secret not in page.content()
     assert secret not in str(page.context.cookies()) + page.evaluate("JSON.stringify([localStorage, sessionStorage])")
 
