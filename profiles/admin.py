@@ -9,8 +9,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
@@ -21,6 +21,8 @@ from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
+from profiles.admin_pages.moving_in import import_page
+from profiles.admin_pages.outlook import outlook_page
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
 from profiles.services.store import (
@@ -133,6 +135,20 @@ class ProfileAdmin(HouseAdmin):
     service_add_form = ProfileForm
     add_scope = "profiles:write"
     add_title = "Store credential"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the pages that import, and that say who gets what."""
+        moving_in = path("import/", self.admin_site.admin_view(self.import_view), name="profiles_profile_import")
+        outlook = path("outlook/", self.admin_site.admin_view(self.outlook_view), name="profiles_profile_outlook")
+        return [moving_in, outlook, *super().get_urls()]
+
+    def import_view(self, request: HttpRequest) -> HttpResponse:
+        """Preview and import a foreign file."""
+        return import_page(self, request)
+
+    def outlook_view(self, request: HttpRequest) -> HttpResponse:
+        """Show which credential an agent would get now."""
+        return outlook_page(self, request)
 
     def get_queryset(self, request: Any) -> Any:
         """Return the profiles with their current versions at hand."""

@@ -18,7 +18,10 @@ METHODS = ("get", "post")
 
 @pytest.fixture
 def theirs(world: World) -> Tenant:
-    """Return the tenant that must stay hidden."""
+    """Return the tenant that must stay hidden, with a row on every page of the admin."""
+    world.prod.access_token()
+    assert world.prod.api().post("/credentials/resolve", {"provider": "anthropic"}).status_code == 200
+    assert set(example_ids(Tenant.objects.get(slug="acme"))) == set(pages())
     return Tenant.objects.get(slug="acme")
 
 
@@ -42,6 +45,7 @@ def questions(tenant: Tenant, world: World, row_id: str) -> list[dict[str, str]]
         {"_to_field": "tenant", "_popup": "1", "q": world.prod.marker},
         {"environment__id__exact": place.id, "_facets": "True"},
         {"o": "-1.2", "all": "", "p": "1"},
+        {"environment": place.id, "provider": "anthropic", "agent": "agent-1"},
         {"environment": place.id, "account": row_id, "principal": row_id, "profile": row_id, "device": row_id},
     ]
 
@@ -208,3 +212,17 @@ def test_environment_of_another_tenant_is_never_a_choice(world: World, globex: C
 
 def _request_of(client: Client) -> Any:
     return client.get("/admin/").wsgi_request
+
+
+def test_pages_beside_the_lists_show_nothing_foreign(world: World, globex: Client, theirs: Tenant) -> None:
+    traces, seen = traces_of(theirs), set()
+    for model, row_id in example_ids(theirs).items():
+        plain = [item for item in addresses(model, row_id) if not item.holds_id]
+        for address in (item for item in plain if not item.name.endswith("_changelist")):
+            seen.add(address.name)
+            for query in questions(theirs, world, row_id)[-2:]:
+                for method in METHODS:
+                    found = answer(globex, method, address.url, row_id, query)
+                    assert found[0] < 500
+                    assert_silent(found, traces, f"{address.url} {query}")
+    assert {"authsvc_issuedtoken_explain", "profiles_profile_import", "profiles_profile_outlook"} <= seen

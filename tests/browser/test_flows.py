@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Locator
@@ -73,8 +75,10 @@ def test_token_is_issued_by_keyboard_and_gone_after_back(visit: Visit) -> None:
     page.wait_for_load_state("networkidle")
     with pytest.raises(PlaywrightError, match="ERR_CACHE_MISS"):  # the browser would have to send the form again
         page.go_back()
+    page.wait_for_url(re.compile("^chrome-error:|/add/"))
     assert secret not in page.content()
     page.go_back()
+    page.wait_for_load_state("networkidle")
     assert secret not in page.content()
     assert secret not in str(page.context.cookies()) + page.evaluate("JSON.stringify([localStorage, sessionStorage])")
 
