@@ -198,9 +198,9 @@ class ProfileSettings(EnvironmentOwned):
     preferred_kind = models.CharField(
         max_length=10,
         choices=KIND_CHOICES,
-        default=Kind.API_KEY.value,
+        default="",
         blank=True,
-        help_text="Goes first where no order is set; empty: the order of the upstream product.",
+        help_text="Goes first where no order is set; empty: the upstream order, and advice to prefer API keys.",
     )
     failure_threshold = models.PositiveIntegerField(
         default=5, help_text="Failures in a row that raise an event; 0: none."

@@ -103,7 +103,7 @@ def _private_key() -> Ed25519PrivateKey:
 def _wrong(checkpoint: AuditCheckpoint, last_sequence: int) -> str:
     """Judge by our own key: the one beside the signature could be the forger's."""
     if checkpoint.public_key != public_key_text():
-        return "a checkpoint names another key than ours"
+        return "the signature of a checkpoint is by another key than ours"
     if not is_signature_good(
         public_key_text(), checkpoint.tenant_id, checkpoint.sequence, checkpoint.hash, checkpoint.signature
     ):

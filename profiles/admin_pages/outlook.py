@@ -17,7 +17,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.problems import Problem
 from profiles.models import DEFAULT_AGENT
 from profiles.services.order import EVERY_AGENT, clear_order, find_order, set_order
-from profiles.services.resolve import ResolveQuery, candidate_rows, resolve_rows, trace_document
+from profiles.services.resolve import ResolveQuery, candidate_rows, preview_resolution, trace_document
 
 READ, WRITE = "profiles:read", "profiles:write"
 
@@ -64,7 +64,7 @@ def outlook_page(page: HouseAdmin, request: HttpRequest) -> HttpResponse:
 
 def _outlook(caller: Caller, query: ResolveQuery) -> dict[str, Any]:
     rows = candidate_rows(caller, query)
-    resolution = resolve_rows(caller, query, rows, now=datetime.now(UTC))
+    resolution = preview_resolution(caller, query, rows, now=datetime.now(UTC))
     explicit = find_order(caller, provider=query.provider, agent=query.agent)
     order = explicit if explicit is not None else tuple(profile.key for profile, _ in rows)
     return {

@@ -130,6 +130,13 @@ def _candidate(row: tuple[Profile, Credential], *, is_dead: bool) -> Candidate:
     return replace(candidate, has_secret=False, has_refresh=False) if is_dead else candidate
 
 
+def preview_resolution(
+    caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], *, now: datetime
+) -> Resolution:
+    """Return what would be chosen; refreshes, opens and writes nothing."""
+    return choose(request_of(caller, query, now=now), [candidate_of(*row) for row in rows])
+
+
 def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> ResolutionRequest:
     """Return the pure request: what is asked, under the environment's order, pins and settings."""
     settings = profile_settings(caller)

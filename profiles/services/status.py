@@ -233,10 +233,8 @@ def _unusable(rows: Sequence[Row], now: datetime) -> list[dict[str, object]]:
 
 
 def _advice(caller: Caller, health: Sequence[ProfileHealth]) -> list[dict[str, str]]:
-    """Advice never fails a check: a provider without the preferred kind still works."""
-    preferred = profile_settings(caller).preferred_kind
-    if not preferred:
-        return []
+    """Advice never fails a check: a provider without the preferred kind (an API key unless set) still works."""
+    preferred = profile_settings(caller).preferred_kind or Kind.API_KEY.value
     kinds: dict[str, set[str]] = {}
     for each in health:
         kinds.setdefault(each.provider, set()).add(each.kind.value)

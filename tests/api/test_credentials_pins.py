@@ -13,6 +13,7 @@ PROVIDER = "acme-llm"
 
 @pytest.fixture
 def pair(world: World) -> tuple[str, str]:
+    world.prod.api().send("PATCH", "/profiles/settings", {"preferred_kind": "api_key"})
     """Return the ids of an API key and a token of one provider."""
     ids = []
     for name, kind in (("key", "api_key"), ("tok", "token")):

@@ -171,7 +171,7 @@ def test_history_tells_what_happened_newest_first(world: World) -> None:
     history = world.prod.api().get(f"/devices/{made['id']}/history").json()["results"]
     told = [event["event_type"] for event in history if event["event_type"].startswith("device.")]
     assert told == ["device.suspended", "device.approved", "device.enrolled"]
-    assert history[0]["detail"] == {"reason": "lost"}
+    assert history[0]["detail"] == {"reason": "lost", "old_level": 2, "new_level": 2}
     assert made["secret"] not in str(history)
 
 

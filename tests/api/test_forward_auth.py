@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,18 +15,18 @@ from joserfc import jwt as joserfc_jwt
 from joserfc.jwk import KeySet
 
 from authsvc.audit.models import AuditEvent
-from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.identity import IDENTITY_FIELDS, LIFE_SECONDS
 from authsvc.settings import networks
+from authsvc.tokens.api_keys import revoke_api_key
 from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.body_limit import BodyLimit
 from authsvc.web.limit_store import bucket_store
 from devices.models import Device
 from devices.services.lifecycle import revoke_device
 from rbac.models import Gateway, GatewayKind
-from rbac.routes import RouteRule, RouteTable
-from rbac.services.gateways import create_gateway, issue_gateway_token
+from rbac.services.gateways import create_gateway, get_gateway, issue_gateway_token
 from rbac.services.grants import create_grant
+from rbac.services.routes import set_routes
 from rbac.services.service_accounts import create_service_account, issue_account_key
 from tests.world import Place, World
 
@@ -170,9 +170,13 @@ def envoy(place: Place, token: str, method: str, path: str) -> Any:
     return Client().generic(method, address, headers=headers, RAW_URI=address)
 
 
-def test_public_route_passes_without_a_proof_and_names_nobody(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    rules = RouteTable([RouteRule("GET", "/public"), RouteRule("GET", "/vault", ("agents:read",), minimum_trust=2)])
-    monkeypatch.setitem(_routes(), "agno", rules)
+def test_public_route_passes_without_a_proof_and_names_nobody(place: Place) -> None:
+    rules: list[dict[str, object]] = [
+        {"method": "GET", "pattern": "/public", "scopes": []},
+        {"method": "GET", "pattern": "/vault", "scopes": ["agents:read"], "minimum_trust": 2},
+    ]
+    gateway = get_gateway(place.caller(), place.gateway["id"])
+    set_routes(place.caller(), gateway=gateway, rules=rules, unmapped="deny", now=datetime.now(UTC))
     answer = ask(place, "", **original("GET", "/public"))
     assert answer.status_code == 200
     assert {answer[name] for name in IDENTITY_FIELDS} == {""}
@@ -181,11 +185,6 @@ def test_public_route_passes_without_a_proof_and_names_nobody(place: Place, monk
         place, place.access_token(audience=place.gateway["audience"], scope="agents:read"), **original("GET", "/vault")
     )
     assert (low.status_code, low.json()["code"]) == (403, "trust_too_low")
-
-
-def _routes() -> dict[str, RouteTable]:
-    routes: dict[str, RouteTable] = forward_auth_endpoint.__globals__["_ROUTES"]
-    return routes
 
 
 def test_header_fields_from_an_untrusted_peer_are_403(place: Place, settings: Any) -> None:
@@ -254,9 +253,9 @@ def test_device_token_passes_until_the_device_is_revoked(place: Place, now: date
 
 def test_revoked_gateway_token_is_refused_at_once(place: Place) -> None:
     assert ask(place, place.gateway["token"]).status_code == 200
-    ApiKey.objects.for_environment(place.caller()).filter(kind="gateway_token").update(
-        revoked_at=datetime.now(UTC) - timedelta(seconds=1)
-    )
+    caller = place.caller()
+    for key in ApiKey.objects.for_environment(caller).filter(kind="gateway_token"):
+        revoke_api_key(caller, key=key, reason="lost", now=datetime.now(UTC))
     assert ask(place, place.gateway["token"]).status_code == 401
 
 

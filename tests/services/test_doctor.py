@@ -67,7 +67,7 @@ def break_item(code: str, settings: Any, folder: Path, monkeypatch: pytest.Monke
     """Make exactly this item wrong."""
     ways: dict[str, Callable[[], object]] = {
         "environment": wrong(settings, "AUTHSVC_ENV", "staging"),
-        "secret_key": wrong(settings, "SECRET_KEY", "change-me"),
+        "secret_key": wrong(settings, "AUTHSVC_SECRET_KEY", "change-me"),
         "key_encryption_keys": lambda: monkeypatch.setattr("authsvc.ops.checks.kek_fault", lambda _text: "is missing"),
         "base_url": wrong(settings, "AUTHSVC_BASE_URL", "http://auth.acme.test"),
         "debug": wrong(settings, "DEBUG", True),
