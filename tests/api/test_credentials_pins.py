@@ -13,8 +13,8 @@ PROVIDER = "acme-llm"
 
 @pytest.fixture
 def pair(world: World) -> tuple[str, str]:
+    """Return the ids of an API key and a token of one provider, where API keys are preferred."""
     world.prod.api().send("PATCH", "/profiles/settings", {"preferred_kind": "api_key"})
-    """Return the ids of an API key and a token of one provider."""
     ids = []
     for name, kind in (("key", "api_key"), ("tok", "token")):
         body = {"provider": PROVIDER, "name": name, "kind": kind, "value": f"value-{name}-0123456789"}

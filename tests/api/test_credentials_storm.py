@@ -14,7 +14,7 @@ from tests.fake_provider import fake_provider
 from tests.live import LiveServer, start_live_server
 
 CONNECTIONS = 32
-REQUESTS_EACH = 7
+REQUESTS_EACH = 4
 PROVIDER = "login-llm"
 
 

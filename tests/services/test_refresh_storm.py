@@ -14,7 +14,7 @@ import pytest
 
 from tests.live import LiveServer, start_live_server
 
-ROUNDS = 20
+ROUNDS = 8
 SIMULTANEOUS = 32
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.live import LiveServer, start_live_server
 
-TRIES = 10
+TRIES = 5
 THREADS = 8
 BEFORE_SECONDS = 0.4
 AFTER_SECONDS = 1.3
