@@ -20,7 +20,7 @@ PLANTED = [
     ("profiles/resolution.py", "from profiles import models", PURITY),
     ("authsvc/web/api.py", "from rbac.services import roles", DIRECTIONS),
     ("authsvc/tokens/keys.py", "from rbac.services import roles", DIRECTIONS),
-    ("devices/views.py", "from profiles.services import order", DIRECTIONS),
+    ("devices/views/devices.py", "from profiles.services import order", DIRECTIONS),
     ("authsvc/gate/jwks.py", "from authsvc.ops import health", DIRECTIONS),
 ]
 

@@ -44,10 +44,24 @@ def test_samples_and_guides_name_only_settings_that_are_read() -> None:
     settings = (ROOT / "authsvc" / "settings.py").read_text()
     files = [path for path in DEPLOY.rglob("*") if path.is_file() and "gateway" not in path.relative_to(DEPLOY).parts]
     files += (ROOT / "docs" / "how-to").glob("*.md")
+    files = [path for path in files if "__pycache__" not in path.parts]
+    of_programs = names_of_gateway_programs()
     unknown = {
         f"{path.name}: {name}"
         for path in files
         for name in SETTING.findall(path.read_text())
-        if name not in NOT_SETTINGS and f'"{name.removesuffix("_FILE")}"' not in settings
+        if name not in NOT_SETTINGS | of_programs and f'"{name.removesuffix("_FILE")}"' not in settings
     }
     assert unknown == set()
+
+
+def test_gateway_programs_read_the_names_that_samples_give_them() -> None:
+    assert names_of_gateway_programs() >= {"AUTHSVC_URL", "AUTHSVC_TOKEN_FILE", "AUTHSVC_CONFIG", "AUTHSVC_ISSUER"}
+    assert "AUTHSVC_NOBODY_READS_THIS" not in names_of_gateway_programs()
+
+
+def names_of_gateway_programs() -> set[str]:
+    """Return the names that the programs for gateways' hosts read, from their code without comments."""
+    programs = [path for path in (DEPLOY / "gateway").iterdir() if path.is_file()]
+    code = [line for path in programs for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
+    return {name for line in code for name in SETTING.findall(line)}
