@@ -19,6 +19,7 @@ from authsvc.tenants.admin_second_factor import set_up_page, verify_page
 from authsvc.tenants.models import Environment, Operator, Tenant
 from authsvc.tenants.second_factor import Step, next_step
 from authsvc.tenants.services import operator_caller, operator_scopes, visible_tenant_ids
+from authsvc.tenants.sign_in import SignInForm
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Forbidden
@@ -52,6 +53,8 @@ class HouseAdminSite(admin.AdminSite):
     index_title = "What needs you"
     site_url = "/api/docs/"
     index_template = "admin/house_index.html"
+
+    login_form = SignInForm
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)

@@ -1,0 +1,55 @@
+"""Signing in to the admin: who did, and who tried with a wrong password, stands in the platform's audit.
+
+A name nobody has leaves no row, so an outsider cannot pile any up; the answer is the same for both.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from authsvc.audit.models import PLATFORM
+from authsvc.audit.record import record
+from authsvc.tenants.models import Operator
+from authsvc.web.caller import Caller, CallerKind
+from authsvc.web.client_address import client_address
+from authsvc.web.request_id import request_id_of
+
+
+class SignInForm(AdminAuthenticationForm):
+    """Django's form for operators, with its audit events."""
+
+    def clean(self) -> dict[str, Any]:
+        """Check name and password; note what came of it."""
+        name = str(self.cleaned_data.get("username") or "")
+        operator = Operator.objects.filter(username=name).first()
+        try:
+            cleaned = super().clean()
+        except ValidationError:
+            if operator is not None:
+                _note(self.request, operator, "operator.login_failed", {"username": name})
+            raise
+        if operator is not None and self.get_user() is not None:
+            _note(self.request, operator, "operator.logged_in", {})
+        return cleaned
+
+
+def _note(request: HttpRequest | None, operator: Operator, event_type: str, detail: dict[str, str]) -> None:
+    address = client_address(request) if request is not None else ""
+    caller = Caller(
+        tenant_id=PLATFORM,
+        tenant=PLATFORM,
+        environment_id="",
+        environment="",
+        principal_id=operator.id,
+        kind=CallerKind.OPERATOR,
+        scopes=frozenset(),
+        proof="operator_session",
+        request_id=request_id_of(request),
+        address=address,
+    )
+    record(caller, event_type, subject_id=operator.id, detail={**detail, "address": address}, now=datetime.now(UTC))
