@@ -22,7 +22,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/tokens/services.py",  # the kid says whose it is
     "authsvc/ops/health.py",  # which key-encryption keys are needed at all
     "authsvc/management/demo.py",  # furnishes every environment
-    "authsvc/management/base.py",  # a command names its environment
+    "authsvc/management/house_command.py",  # a command names its environment
     "authsvc/gate/admin_pages/tokens.py",  # finds the environment of a chosen row, then asks for its membership
     "rbac/admin_pages/roles.py",  # the same
     "devices/admin.py",  # counts within an operator's tenants
