@@ -26,8 +26,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/ops/metrics.py",  # counts over the whole installation, without a name
     "authsvc/ops/doctor.py",  # the same
     "authsvc/management/demo.py",  # furnishes every environment
-    "authsvc/management/base.py",  # a command names its environment
-    "authsvc/management/house_command.py",  # the same
+    "authsvc/management/house_command.py",  # a command names its environment
     "authsvc/gate/admin_pages/tokens.py",  # finds the environment of a chosen row, then asks for its membership
     "authsvc/gate/admin_pages/issue_token.py",  # within an operator's environments
     "authsvc/gate/views/device_page.py",  # within an operator's tenants, by the code a person types

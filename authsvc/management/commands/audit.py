@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-from django.core.management import CommandError
 
 from authsvc.audit.chain import ChainVerdict
 from authsvc.audit.checkpoints import known_tenant_ids, public_key_text, sign_checkpoint, verify_tenant
 from authsvc.audit.exported import export_lines, verify_lines
 from authsvc.audit.models import PLATFORM
-from authsvc.management.base import HouseCommand, add_verbs
-from authsvc.management.exit_codes import BROKEN
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_verbs
 from authsvc.tenants.models import Tenant
+from authsvc.web.problems import NotFound
 
 
 class Command(HouseCommand):
@@ -30,17 +28,19 @@ class Command(HouseCommand):
         verify = verbs.add_parser("verify", help="check every chain, one tenant's, or an exported file")
         verify.add_argument("--tenant", help="one tenant; 'platform' for events above all tenants")
         verify.add_argument("--file", type=Path, help="an exported chain; needs no database")
-        verify.add_argument("--json", action="store_true")
+        add_json(verify)
         checkpoint = verbs.add_parser("checkpoint", help="sign the present head of every chain")
         checkpoint.add_argument("--tenant")
         export = verbs.add_parser("export", help="write one chain as JSON lines to standard output")
         export.add_argument("--tenant", required=True)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the verb."""
-        {"verify": self._verify, "checkpoint": self._checkpoint, "export": self._export}[options["verb"]](options)
+        if options["verb"] == "verify":
+            return self._verify(options)
+        return self._export(options) if options["verb"] == "export" else self._checkpoint(options, now)
 
-    def _verify(self, options: dict[str, Any]) -> None:
+    def _verify(self, options: dict[str, Any]) -> Exit:
         if options["file"]:
             with options["file"].open(encoding="utf-8") as lines:
                 verdicts = {str(options["file"]): verify_lines(line.rstrip("\n") for line in lines)}
@@ -48,24 +48,25 @@ class Command(HouseCommand):
             names = {name: tenant_id for tenant_id, name in self._chains(options["tenant"]).items()}
             verdicts = {name: verify_tenant(tenant_id) for name, tenant_id in names.items()}
         if options["json"]:
-            self.print_document({name: asdict(verdict) for name, verdict in verdicts.items()})
+            self.print_json({name: asdict(verdict) for name, verdict in verdicts.items()})
         else:
             for name, verdict in verdicts.items():
                 self.stdout.write(verdict_line(name, verdict))
-        if not all(verdict.intact for verdict in verdicts.values()):
-            sys.exit(BROKEN)
+        return Exit.OK if all(verdict.intact for verdict in verdicts.values()) else Exit.BROKEN
 
-    def _checkpoint(self, options: dict[str, Any]) -> None:
+    def _checkpoint(self, options: dict[str, Any], now: datetime) -> Exit:
         for tenant_id, name in self._chains(options["tenant"]).items():
-            checkpoint = sign_checkpoint(tenant_id, now=self.now)
+            checkpoint = sign_checkpoint(tenant_id, now=now)
             state = f"signed at {checkpoint.sequence}" if checkpoint else "already signed"
             self.stdout.write(f"{name}: {state}")
         self.stdout.write(f"public key: {public_key_text()}")
+        return Exit.OK
 
-    def _export(self, options: dict[str, Any]) -> None:
+    def _export(self, options: dict[str, Any]) -> Exit:
         for tenant_id in self._chains(options["tenant"]):
             for line in export_lines(tenant_id):
                 self.stdout.write(line)
+        return Exit.OK
 
     def _chains(self, tenant: str | None) -> dict[str, str]:
         """Return the wanted chains: tenant id to name."""
@@ -75,7 +76,7 @@ class Command(HouseCommand):
             return chains
         wanted = {tenant_id: name for tenant_id, name in chains.items() if tenant in {name, tenant_id}}
         if not wanted:
-            raise CommandError(f"There is no audit chain of {tenant}.", returncode=BROKEN)
+            raise NotFound(f"There is no audit chain of {tenant}.")
         return wanted
 
 

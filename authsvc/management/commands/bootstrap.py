@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management import call_command
 
-from authsvc.management.base import HouseCommand
 from authsvc.management.demo import demo_document
+from authsvc.management.house_command import Exit, HouseCommand, add_json
 from authsvc.tenants.models import Operator
 from authsvc.tenants.services import create_operator
 from authsvc.web.caller import Caller
@@ -27,23 +27,23 @@ class Command(HouseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("--demo", action="store_true", help="add the tenants acme and globex with sample rows")
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        add_json(parser)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
         call_command("migrate", interactive=False, verbosity=0)
-        caller, now = self.caller, self.now
         if options["demo"]:
-            self._demo(caller, now, options)
+            self._demo(self.caller, now, options)
         else:
-            self._first_operator(caller, now, as_json=options["json"])
+            self._first_operator(self.caller, now, as_json=options["json"])
+        return Exit.OK
 
     def _demo(self, caller: Caller, now: datetime, options: dict[str, Any]) -> None:
         document, is_new = demo_document(caller, now=now)
         if options["json"]:
-            self.print_document(document)
+            self.print_json(document)
         else:
-            self.stdout.write("\n".join(demo_text(document, is_new=is_new)))
+            self.print_lines(demo_text(document, is_new=is_new))
 
     def _first_operator(self, caller: Caller, now: datetime, *, as_json: bool) -> None:
         document: dict[str, object] = {"migrated": True, "operator": None}
@@ -52,7 +52,7 @@ class Command(HouseCommand):
             create_operator(caller, username=ADMINISTRATOR, password=password, is_platform=True, now=now)
             document["operator"] = {"username": ADMINISTRATOR, "password": password}
         if as_json:
-            self.print_document(document)
+            self.print_json(document)
         elif document["operator"]:
             self.stdout.write(f"Operator {ADMINISTRATOR}, password (shown once): {password}")
         else:

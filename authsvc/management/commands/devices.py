@@ -1,21 +1,16 @@
 """``devices list|approve|revoke|review``: what the admin does with devices, from the machine's own terminal.
 
-Exit codes: 0 done, 1 refused, 2 bad usage. The user code is an argument because it is dead once used.
+The user code is an argument because it is dead once used.
 """
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
-
-from authsvc.management.account import command_account
-from authsvc.tenants.services import command_caller, environment_caller, get_environment
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.web.caller import Caller
-from authsvc.web.problems import Problem
 from devices.models import STATUS_CHOICES, Device
 from devices.services.lifecycle import approve_device, get_device, revoke_device
 from devices.services.review import review_devices
@@ -23,14 +18,14 @@ from devices.snapshot import digest
 from devices.trust import TrustLevel
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Devices of one environment."""
 
     help = "List, approve or revoke devices of one environment; review lets time pass for all of them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the verbs and their options."""
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = add_verbs(parser)
         listing = verbs.add_parser("list", help="show devices, newest first")
         listing.add_argument("--status", choices=[value for value, _ in STATUS_CHOICES])
         approve = verbs.add_parser("approve", help="approve a pending device")
@@ -43,32 +38,23 @@ class Command(BaseCommand):
         for verb in (approve, revoke):
             verb.add_argument("--reason", default="")
         for verb in (listing, approve, revoke):
-            verb.add_argument("--tenant", required=True)
-            verb.add_argument("--env", required=True)
-            verb.add_argument("--json", action="store_true", help="print one JSON document")
+            add_place(verb)
+            add_json(verb)
         review = verbs.add_parser("review", help="promotion, silence and expiry, as the worker does it")
-        review.add_argument("--json", action="store_true", help="print one JSON document")
+        add_json(review)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
-        """Run the verb; a refusal ends with code 1 and says why."""
-        now = datetime.now(UTC)
-        try:
-            shown = self._review(now) if options["verb"] == "review" else self._run(options, now)
-        except Problem as problem:
-            raise CommandError(problem.detail, returncode=1) from problem
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
+        """Run the verb."""
+        shown = _review(now) if options["verb"] == "review" else self._rows(options, now)
         if options["json"]:
-            self.stdout.write(json.dumps(shown, indent=1))
-            return
-        for row in shown:
-            self.stdout.write("  ".join(str(value) for value in row.values()))
+            self.print_json(shown)
+        else:
+            for row in shown:
+                self.stdout.write("  ".join(str(value) for value in row.values()))
+        return Exit.OK
 
-    def _review(self, now: datetime) -> list[dict[str, object]]:
-        review = review_devices(now)
-        return [{"looked_at": review.looked_at, "changed": review.changed}]
-
-    def _run(self, options: dict[str, Any], now: datetime) -> list[dict[str, object]]:
-        place = get_environment(tenant=options["tenant"], environment=options["env"])
-        caller = environment_caller(command_caller(command_account()), place)
+    def _rows(self, options: dict[str, Any], now: datetime) -> list[dict[str, object]]:
+        caller = self.place(options)
         if options["verb"] == "list":
             return _listed(caller, options["status"])
         device = get_device(caller, options["device_id"])
@@ -84,6 +70,11 @@ class Command(BaseCommand):
             now=now,
         )
         return [_row(approved)]
+
+
+def _review(now: datetime) -> list[dict[str, object]]:
+    review = review_devices(now)
+    return [{"looked_at": review.looked_at, "changed": review.changed}]
 
 
 def _listed(caller: Caller, status: str | None) -> list[dict[str, object]]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.core.management import BaseCommand
 
+from authsvc.management.house_command import Exit, HouseCommand, add_json
 from authsvc.ops.doctor import examine, exit_code, limits_document
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Print one finding an item, and the limits in force."""
 
     help = "Check this installation; --production judges it by the production checklist."
@@ -23,17 +21,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        add_json(parser)
         parser.add_argument("--production", action="store_true", help="judge by the rules of production")
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
         is_production = options["production"] or settings.PRODUCTION
-        findings = examine(is_production=is_production, now=datetime.now(UTC))
+        findings = examine(is_production=is_production, now=now)
         limits = limits_document()
         if options["json"]:
-            document = {"findings": [asdict(finding) for finding in findings], "limits": limits}
-            self.stdout.write(json.dumps(document, indent=1))
+            self.print_json({"findings": [asdict(finding) for finding in findings], "limits": limits})
         else:
             for finding in findings:
                 self.stdout.write(f"{finding.severity:8} {finding.code:20} {finding.message}")
@@ -41,6 +38,4 @@ class Command(BaseCommand):
                     self.stdout.write(f"{'':29} → {finding.remedy}")
             for name, text in limits.items():
                 self.stdout.write(f"{'limit':8} {name:20} {text}")
-        code = exit_code(findings)
-        if code:
-            sys.exit(code)
+        return Exit(exit_code(findings))

@@ -7,26 +7,25 @@ import os
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 
 from authsvc.gate.jwks import jwks_document
 from authsvc.gate.key_rotation import activate_key, rotate_key, waiting_gateways
-from authsvc.management.place import add_place_arguments, command_place
-from authsvc.tenants.models import Environment
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place
+from authsvc.tenants.services import get_environment
 from authsvc.tokens.keys import retire_key
 from authsvc.tokens.models import SigningKey
 from authsvc.web.caller import Caller
-from authsvc.web.problems import NotFound, Problem
+from authsvc.web.problems import NotFound
 
-BAD_USAGE = 64
 Document = dict[str, Any]
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Show, rotate, retire and export signing keys."""
 
     help = "Show, rotate, retire and export the signing keys of one environment."
@@ -34,29 +33,29 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the actions and options."""
         parser.add_argument("action", choices=["list", "rotate", "retire", "export-jwks"])
-        add_place_arguments(parser)
+        add_place(parser)
         parser.add_argument("--algorithm", default="RS256", help="rotate: RS256, ES256 or EdDSA")
         parser.add_argument("--activate", action="store_true", help="rotate: sign with the published next key")
         parser.add_argument("--force", action="store_true", help="activate although a gateway lacks the key")
         parser.add_argument("--reason", default="", help="why; required with --force and by retire")
         parser.add_argument("--kid", default="", help="retire: which key")
         parser.add_argument("--output", default="", help="export-jwks: a file, written 0600 and at once")
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        add_json(parser)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
-        actions: dict[str, Callable[[Caller, Environment, datetime, dict[str, Any]], Document]] = {
+        actions: dict[str, Callable[[Caller, dict[str, Any], datetime], Document]] = {
             "list": _list,
             "rotate": _rotate,
             "retire": _retire,
             "export-jwks": _export,
         }
-        try:
-            caller, place = command_place(options)
-            document = actions[options["action"]](caller, place, datetime.now(UTC), options)
-        except Problem as problem:
-            raise CommandError(problem.detail, returncode=1) from problem
-        self.stdout.write(json.dumps(document, indent=1) if options["json"] else _text(document))
+        document = actions[options["action"]](self.place(options), options, now)
+        if options["json"]:
+            self.print_json(document)
+        else:
+            self.print_lines(_lines(document))
+        return Exit.OK
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -69,13 +68,13 @@ def write_atomically(path: Path, text: str) -> None:
     Path(name).replace(path)
 
 
-def _list(caller: Caller, _place: Environment, _now: datetime, _options: dict[str, Any]) -> Document:
+def _list(caller: Caller, _options: dict[str, Any], _now: datetime) -> Document:
     return {"keys": [_row(caller, key) for key in SigningKey.objects.for_environment(caller)]}
 
 
-def _rotate(caller: Caller, _place: Environment, now: datetime, options: dict[str, Any]) -> Document:
+def _rotate(caller: Caller, options: dict[str, Any], now: datetime) -> Document:
     if options["force"] and not options["reason"].strip():
-        raise CommandError("--force needs --reason.", returncode=BAD_USAGE)
+        raise CommandError("--force needs --reason.", returncode=Exit.USAGE)
     if not options["activate"]:
         return {"keys": [_row(caller, rotate_key(caller, algorithm=options["algorithm"], now=now))]}
     reason = options["reason"].strip() if options["force"] else ""
@@ -83,22 +82,23 @@ def _rotate(caller: Caller, _place: Environment, now: datetime, options: dict[st
     return {"keys": [_row(caller, key)]}
 
 
-def _retire(caller: Caller, _place: Environment, now: datetime, options: dict[str, Any]) -> Document:
+def _retire(caller: Caller, options: dict[str, Any], now: datetime) -> Document:
     if not options["kid"] or not options["reason"].strip():
-        raise CommandError("retire needs --kid and --reason.", returncode=BAD_USAGE)
+        raise CommandError("retire needs --kid and --reason.", returncode=Exit.USAGE)
     key = SigningKey.objects.for_environment(caller).filter(kid=options["kid"]).first()
     if key is None:
         raise NotFound("There is no such key here.")
     return {"keys": [_row(caller, retire_key(caller, key=key, reason=options["reason"], now=now))]}
 
 
-def _export(_caller: Caller, place: Environment, _now: datetime, options: dict[str, Any]) -> Document:
-    document: Document = dict(jwks_document(place))
+def _export(caller: Caller, options: dict[str, Any], _now: datetime) -> Document:
+    environment = get_environment(tenant=caller.tenant, environment=caller.environment)
+    document: Document = dict(jwks_document(environment))
     if options["output"]:
         try:
             write_atomically(Path(options["output"]), json.dumps(document, indent=1))
         except OSError as error:
-            raise CommandError(f"{options['output']}: {error.strerror}", returncode=1) from error
+            raise CommandError(f"{options['output']}: {error.strerror}", returncode=Exit.BROKEN) from error
     return document
 
 
@@ -115,10 +115,9 @@ def _row(caller: Caller, key: SigningKey) -> Document:
     }
 
 
-def _text(document: Document) -> str:
-    lines = [
+def _lines(document: Document) -> list[str]:
+    return [
         f"{key['kid']}  {key.get('algorithm', key.get('alg', ''))}  {key.get('state', key.get('use', ''))}"
         + (f"  not acknowledged by {', '.join(key['not_acknowledged_by'])}" if key.get("not_acknowledged_by") else "")
         for key in document["keys"]
     ]
-    return "\n".join(lines)

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from authsvc.management.house_command import Exit, HouseCommand, add_place, caller_of, callers_of
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.management.status_text import status_lines
 from authsvc.web.problems import ValidationFailed
 from profiles.durations import MALFORMED, parse_duration_ms
@@ -31,9 +31,9 @@ class Command(HouseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = add_verbs(parser)
         _add_status(verbs.add_parser("status", help="how the stored credentials stand"))
-        auth = verbs.add_parser("auth", help="order and tokens").add_subparsers(dest="auth_verb", required=True)
+        auth = add_verbs(verbs.add_parser("auth", help="order and tokens"), "auth_verb")
         _add_order(auth.add_parser("order", help="get, set or clear the order of a provider's profiles"))
         for name in ("paste-token", "setup-token"):
             _add_paste(auth.add_parser(name, help="store a token read from a prompt or standard input"))
@@ -53,7 +53,7 @@ class Command(HouseCommand):
             compat=Strategy(options["compat"]),
             providers=frozenset(name.lower() for name in options["provider"]),
         )
-        documents = [status_document(caller, query, now=now) for caller in callers_of(options)]
+        documents = [status_document(caller, query, now=now) for caller in self.chosen_places(options)]
         if not documents:
             raise CommandError("Could not tell: there is no environment yet.", returncode=Exit.UNKNOWN)
         worst = worst_check([int(str(document["check"])) for document in documents])
@@ -64,7 +64,11 @@ class Command(HouseCommand):
         return Exit(worst) if options["check"] else Exit.OK
 
     def _order(self, options: dict[str, Any], now: datetime) -> Exit:
-        caller, provider, agent = caller_of(options), options["provider"].lower(), options["agent"] or EVERY_AGENT
+        caller, provider, agent = (
+            self.chosen_place(options),
+            options["provider"].lower(),
+            options["agent"] or EVERY_AGENT,
+        )
         order: tuple[str, ...] | None = None
         warnings: list[str] = []
         if options["order_verb"] == "set":
@@ -81,7 +85,7 @@ class Command(HouseCommand):
         return Exit.OK
 
     def _paste(self, options: dict[str, Any], now: datetime) -> Exit:
-        caller, provider = caller_of(options), options["provider"].lower()
+        caller, provider = self.chosen_place(options), options["provider"].lower()
         lifetime_ms = _duration(options["expires_in"], "d")
         secret = self.read_secret(f"Token for {provider}", options["from_file"])
         if options["auth_verb"] == "setup-token":
@@ -139,19 +143,19 @@ def _add_status(parser: ArgumentParser) -> None:
     parser.add_argument("--agent", default="", help="the agent; default: main")
     parser.add_argument("--provider", action="append", default=[], help="only this provider (repeatable)")
     parser.add_argument("--check", action="store_true", help="exit 1 when expired or missing, 2 when expiring")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    add_json(parser)
     parser.add_argument("--warn-after", default="", help="a number with s, m, h or d")
     parser.add_argument("--compat", choices=[each.value for each in Strategy], default=Strategy.CLASSIC.value)
 
 
 def _add_order(parser: ArgumentParser) -> None:
-    verbs = parser.add_subparsers(dest="order_verb", required=True)
+    verbs = add_verbs(parser, "order_verb")
     for name in ("get", "set", "clear"):
         verb = verbs.add_parser(name)
         add_place(verb, required=False)
         verb.add_argument("--provider", required=True)
         verb.add_argument("--agent", default="", help="only for this agent")
-        verb.add_argument("--json", action="store_true")
+        add_json(verb)
         if name == "set":
             verb.add_argument("profiles", nargs="+", help="profile names, best first")
 
@@ -164,4 +168,4 @@ def _add_paste(parser: ArgumentParser) -> None:
     parser.add_argument("--kind", choices=[Kind.TOKEN.value, Kind.API_KEY.value], default=Kind.TOKEN.value)
     parser.add_argument("--expires-in", default="", help="a number with ms, s, m, h or d; a bare number is days")
     parser.add_argument("--from-file", default="", help="read the value from this file instead of standard input")
-    parser.add_argument("--json", action="store_true")
+    add_json(parser)

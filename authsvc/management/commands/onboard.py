@@ -16,10 +16,9 @@ from django.core.management import CommandError
 from django.db import transaction
 
 from authsvc.gate.onboarding import open_environment, open_tenant
-from authsvc.management.account import command_account
-from authsvc.management.house_command import Exit, HouseCommand
+from authsvc.management.house_command import Exit, HouseCommand, add_json
 from authsvc.tenants.models import Environment, Tenant
-from authsvc.tenants.services import command_caller, environment_caller
+from authsvc.tenants.services import environment_caller
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller
@@ -72,13 +71,13 @@ class Command(HouseCommand):
         parser.add_argument("--kind", choices=[Kind.API_KEY.value, Kind.TOKEN.value], default=Kind.API_KEY.value)
         parser.add_argument("--gateway-kind", choices=GatewayKind.values, default=GatewayKind.OPENCLAW.value)
         parser.add_argument("--from-file", default="", help="read the key from this file instead of standard input")
-        parser.add_argument("--json", action="store_true")
+        add_json(parser)
 
     def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Walk through the steps."""
         answers = {name: options[name] or self._ask(name) for name in QUESTIONS}
         secret = self.read_secret(f"{options['kind']} for {answers['provider']}", options["from_file"])
-        platform = command_caller(command_account())
+        platform = self.caller
         with transaction.atomic():
             inside = environment_caller(platform, _environment(platform, answers["tenant"], answers["env"], now))
             request = PasteRequest(

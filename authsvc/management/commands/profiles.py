@@ -14,7 +14,7 @@ from typing import Any
 
 from django.core.management import CommandError
 
-from authsvc.management.house_command import Exit, HouseCommand, add_place, caller_of
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.management.private_files import write_private
 from profiles.interchange.render import RefreshTokens, SecretsMode
 from profiles.models import DEFAULT_AGENT
@@ -33,7 +33,7 @@ class Command(HouseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        verbs = parser.add_subparsers(dest="verb", required=True)
+        verbs = add_verbs(parser)
         taking = verbs.add_parser("import", help="take over a gateway's file: all of it or nothing")
         add_place(taking, required=False)
         taking.add_argument("--format", required=True, choices=FORMATS)
@@ -41,7 +41,7 @@ class Command(HouseCommand):
         taking.add_argument("--state", default="", help="auth-state.json, where routing state is kept apart")
         taking.add_argument("--agent", default=DEFAULT_AGENT)
         taking.add_argument("--dry-run", action="store_true", help="only show what would be done")
-        taking.add_argument("--json", action="store_true")
+        add_json(taking)
         giving = verbs.add_parser("export", help="write a gateway's file")
         add_place(giving, required=False)
         giving.add_argument("--format", default="openclaw", choices=EXPORT_FORMATS)
@@ -49,14 +49,14 @@ class Command(HouseCommand):
         giving.add_argument("--with-refresh-tokens", action="store_true", help="whoever holds one can use it up")
         giving.add_argument("--output", required=True, help="the file to write, 0600")
         giving.add_argument("--agent", default=DEFAULT_AGENT)
-        giving.add_argument("--json", action="store_true")
+        add_json(giving)
 
     def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run one verb."""
         return self._import(options, now) if options["verb"] == "import" else self._export(options, now)
 
     def _import(self, options: dict[str, Any], now: datetime) -> Exit:
-        caller = caller_of(options)
+        caller = self.chosen_place(options)
         state = _read(options["state"]) if options["state"] else None
         store = read_store(options["format"], _read(options["file"]), state)
         try:
@@ -86,7 +86,7 @@ class Command(HouseCommand):
             refresh_tokens=RefreshTokens.INCLUDE if options["with_refresh_tokens"] else RefreshTokens.OMIT,
             agent=options["agent"],
         )
-        export = export_store(caller_of(options), query, now=now)
+        export = export_store(self.chosen_place(options), query, now=now)
         written = _write(Path(options["output"]), export)
         if options["json"]:
             self.print_json({"written": [str(path) for path in written], "findings": shown(export.findings)})

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.core.management import BaseCommand
-
+from authsvc.management.house_command import Exit, HouseCommand, add_json
 from authsvc.ops.retention import purge
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Delete what is over."""
 
     help = "Delete tokens, leases, pairings, sessions and audit events whose time of keeping has passed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        add_json(parser)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
-        counts = purge(now=datetime.now(UTC))
+        counts = purge(now=now)
         if options["json"]:
-            self.stdout.write(json.dumps({"purged": counts}))
-            return
-        for name, count in counts.items():
-            self.stdout.write(f"{count:8}  {name}")
+            self.print_json({"purged": counts})
+        else:
+            self.print_lines([f"{count:8}  {name}" for name, count in counts.items()])
+        return Exit.OK

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.db import transaction
 
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
 from authsvc.gate.refresh_grant import issue_refresh
-from authsvc.management.place import add_place_arguments, command_place
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place
 from authsvc.tokens.services import revoke_all_tokens, revoke_token
 from authsvc.web.caller import Caller
-from authsvc.web.problems import Problem
 from rbac.services.service_accounts import get_service_account
 
-BAD_USAGE = 64
 GRANT_TYPE = "issued_by_command"
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Issue and revoke access tokens."""
 
     help = "Issue an access token (printed once), or revoke tokens; workers follow within a second."
@@ -31,7 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the actions and options."""
         parser.add_argument("action", choices=["issue", "revoke"])
-        add_place_arguments(parser)
+        add_place(parser)
         parser.add_argument("--principal", default="", help="the service account; revoke: whose tokens")
         parser.add_argument("--scope", action="append", default=[], help="issue: once per scope")
         parser.add_argument("--audience", default="", help="issue: a gateway's audience; without it our own API")
@@ -40,23 +37,22 @@ class Command(BaseCommand):
         parser.add_argument("--jti", default="", help="revoke: one token")
         parser.add_argument("--all", action="store_true", help="revoke: every token of the environment")
         parser.add_argument("--reason", default="", help="revoke: why; kept in the audit")
-        parser.add_argument("--json", action="store_true", help="print one JSON document")
+        add_json(parser)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
-        run = _issue if options["action"] == "issue" else _revoke
-        try:
-            caller, _ = command_place(options)
-            document = run(caller, options, datetime.now(UTC))
-        except Problem as problem:
-            raise CommandError(problem.detail, returncode=1) from problem
-        plain = str(document.get("access_token") or f"{document.get('revoked')} revoked.")
-        self.stdout.write(json.dumps(document, indent=1) if options["json"] else plain)
+        act = _issue if options["action"] == "issue" else _revoke
+        document = act(self.place(options), options, now)
+        if options["json"]:
+            self.print_json(document)
+        else:
+            self.print_lines([str(document.get("access_token") or f"{document.get('revoked')} revoked.")])
+        return Exit.OK
 
 
 def _issue(caller: Caller, options: dict[str, Any], now: datetime) -> dict[str, Any]:
     if not options["principal"] or (options["ttl"] is not None and options["ttl"] < 1):
-        raise CommandError("issue needs --principal, and --ttl of at least 1.", returncode=BAD_USAGE)
+        raise CommandError("issue needs --principal, and --ttl of at least 1.", returncode=Exit.USAGE)
     account = get_service_account(caller, options["principal"])
     asked = Asked(tuple(options["scope"]), options["audience"], GRANT_TYPE, options["ttl"])
     with transaction.atomic():
@@ -76,7 +72,7 @@ def _issue(caller: Caller, options: dict[str, Any], now: datetime) -> dict[str, 
 def _revoke(caller: Caller, options: dict[str, Any], now: datetime) -> dict[str, Any]:
     chosen = [bool(options[name]) for name in ("jti", "principal", "all")]
     if sum(chosen) != 1 or not options["reason"].strip():
-        raise CommandError("revoke needs --reason and one of --jti, --principal, --all.", returncode=BAD_USAGE)
+        raise CommandError("revoke needs --reason and one of --jti, --principal, --all.", returncode=Exit.USAGE)
     if options["jti"]:
         return {"revoked": int(revoke_token(caller, jti=options["jti"], reason=options["reason"], now=now))}
     count = revoke_all_tokens(caller, principal_id=options["principal"], reason=options["reason"], now=now)

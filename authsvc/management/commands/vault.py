@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import secrets
-import sys
 from argparse import ArgumentParser
+from datetime import datetime
 from typing import Any
 
-from authsvc.management.base import HouseCommand, add_place, add_verbs
-from authsvc.management.exit_codes import BROKEN
+from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.vault.keyring import keyring
 from authsvc.vault.services import rewrap_data_keys, rotate_data_key, unreadable_data_keys
 
@@ -31,37 +30,39 @@ class Command(HouseCommand):
         rewrap.add_argument("--tenant")
         verify = verbs.add_parser("verify", help="try to unwrap every data key")
         verify.add_argument("--tenant")
-        verify.add_argument("--json", action="store_true")
+        add_json(verify)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the verb."""
         verbs = {"generate": self._generate, "rotate": self._rotate, "rewrap": self._rewrap, "verify": self._verify}
-        verbs[options["verb"]](options)
+        return verbs[options["verb"]](options, now)
 
-    def _generate(self, options: dict[str, Any]) -> None:
+    def _generate(self, options: dict[str, Any], _now: datetime) -> Exit:
         kek_id = options["id"] or f"k-{secrets.token_hex(3)}"
         self.stdout.write(f"AUTHSVC_SECRET_KEY={secrets.token_urlsafe(48)}")
         self.stdout.write(f"AUTHSVC_KEKS={kek_id}:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+        return Exit.OK
 
-    def _rotate(self, options: dict[str, Any]) -> None:
-        key = rotate_data_key(self.place(options["tenant"], options["env"]), now=self.now)
+    def _rotate(self, options: dict[str, Any], now: datetime) -> Exit:
+        key = rotate_data_key(self.place(options), now=now)
         self.stdout.write(f"{options['tenant']}/{options['env']}: data key {key.id} seals from now on")
+        return Exit.OK
 
-    def _rewrap(self, options: dict[str, Any]) -> None:
+    def _rewrap(self, options: dict[str, Any], now: datetime) -> Exit:
         count = 0
         for tenant in self.tenants(options["tenant"]):
-            for key in rewrap_data_keys(self.inside(tenant), now=self.now):
+            for key in rewrap_data_keys(self.inside(tenant), now=now):
                 count += 1
                 self.stdout.write(f"{tenant}: {key.id} is wrapped by {key.kek_id}")
         self.stdout.write(f"{count} data keys re-wrapped; every other one already was under {keyring().primary_id}")
+        return Exit.OK
 
-    def _verify(self, options: dict[str, Any]) -> None:
+    def _verify(self, options: dict[str, Any], _now: datetime) -> Exit:
         broken = {str(tenant): unreadable_data_keys(tenant.id) for tenant in self.tenants(options["tenant"])}
         if options["json"]:
-            self.print_document({name: [list(item) for item in items] for name, items in broken.items()})
+            self.print_json({name: [list(item) for item in items] for name, items in broken.items()})
         else:
             for name, items in broken.items():
                 state = ", ".join(f"{key_id} ({reason})" for key_id, reason in items) or "every data key opens"
                 self.stdout.write(f"{name}: {state}")
-        if any(broken.values()):
-            sys.exit(BROKEN)
+        return Exit.BROKEN if any(broken.values()) else Exit.OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 from argparse import ArgumentParser
@@ -10,13 +9,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management import BaseCommand, CommandError
+from django.core.management import CommandError
 from django.db import close_old_connections
 
+from authsvc.management.house_command import Exit, HouseCommand
 from authsvc.ops.steps import STEPS, Turns, run_step
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     """Run the steps of ``authsvc/ops/steps.py``."""
 
     help = "Sign audit checkpoints, purge what is over, and whatever else happens by itself."
@@ -25,17 +25,18 @@ class Command(BaseCommand):
         """Declare the options."""
         parser.add_argument("--once", action="store_true", help="every step once, then end: 0 done, 1 a step failed")
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
-        if options["once"]:
-            results = [run_step(step, now=datetime.now(UTC)) for step in STEPS]
-            self.stdout.write(json.dumps({"steps": [asdict(result) for result in results]}))
-            if any(result.failure for result in results):
-                raise CommandError("A step failed; the log says why.", returncode=1)
-            return
-        self._run_until_told()
+        return self._run_once(now) if options["once"] else self._run_until_told()
 
-    def _run_until_told(self) -> None:
+    def _run_once(self, now: datetime) -> Exit:
+        results = [run_step(step, now=now) for step in STEPS]
+        self.print_json({"steps": [asdict(result) for result in results]})
+        if any(result.failure for result in results):
+            raise CommandError("A step failed; the log says why.", returncode=Exit.BROKEN)
+        return Exit.OK
+
+    def _run_until_told(self) -> Exit:
         told = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: told.set())
@@ -44,3 +45,4 @@ class Command(BaseCommand):
             for step in turns.due():
                 close_old_connections()
                 run_step(step, now=datetime.now(UTC))
+        return Exit.OK
