@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar
 
 from rest_framework import serializers
@@ -94,7 +94,8 @@ class CredentialOutput(serializers.ModelSerializer[Credential]):
         return overlap_sentence(credential, self._now())
 
     def _now(self) -> datetime:
-        return self.context.get("now") or datetime.now(UTC)
+        moment: datetime = self.context["now"]
+        return moment
 
     def get_expires_at(self, credential: Credential) -> str | None:
         """Return the end of its life, if it has one."""
@@ -139,7 +140,7 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
 
     def get_rotation(self, profile: Profile) -> str:
         """Return whether a new version is due: ok, due, overdue or never."""
-        now: datetime = self.context.get("now") or datetime.now(UTC)
+        now: datetime = self.context["now"]
         current = getattr(profile, CURRENT_VERSIONS, None)
         if current is None:
             rows = Credential.objects.for_tenant(profile.tenant_id)
@@ -149,7 +150,7 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
     def get_usage(self, profile: Profile) -> dict[str, Any]:
         """Return where the profile stands after what gateways reported, and what to do about it."""
         stats = usage_from_json(profile.usage)
-        now: datetime = self.context.get("now") or datetime.now(UTC)
+        now: datetime = self.context["now"]
         verdict = usage_verdict(stats, int(now.timestamp() * 1000))
         return {
             "status": str(verdict.state),

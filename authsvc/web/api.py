@@ -62,4 +62,4 @@ class ApiView(APIView):
             rows = filters.qs
         pages = self.pages_class()
         found = pages.paginate_queryset(rows, self.request, self) or []
-        return pages.get_paginated_response(output(found, many=True).data)
+        return pages.get_paginated_response(output(found, many=True, context={"now": self.now}).data)

@@ -86,7 +86,7 @@ class ProfileList(ApiView):
             rules=ProfileRules(**{name: fields[name] for name in RULE_FIELDS if name in fields}),
             now=self.now,
         )
-        return Response(ProfileOutput(profile).data, status=201)
+        return Response(ProfileOutput(profile, context={"now": self.now}).data, status=201)
 
 
 class ProfileDetail(ApiView):
@@ -97,14 +97,14 @@ class ProfileDetail(ApiView):
     @extend_schema(responses=ProfileOutput)
     def get(self, request: Request, profile_id: str) -> Response:
         """Show a profile without its secret."""
-        return Response(ProfileOutput(get_profile(self.caller, profile_id)).data)
+        return Response(ProfileOutput(get_profile(self.caller, profile_id), context={"now": self.now}).data)
 
     @extend_schema(request=RuleFields, responses=ProfileOutput)
     def patch(self, request: Request, profile_id: str) -> Response:
         """Change where and by whom a profile may be used."""
         profile = get_profile(self.caller, profile_id)
         changed = update_profile(self.caller, profile=profile, changes=self.fields(RuleFields), now=self.now)
-        return Response(ProfileOutput(changed).data)
+        return Response(ProfileOutput(changed, context={"now": self.now}).data)
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: Request, profile_id: str) -> Response:
@@ -123,7 +123,8 @@ class ProfileRetirement(ApiView):
         """Retire a profile."""
         profile = get_profile(self.caller, profile_id)
         reason = self.fields(ReasonInput)["reason"]
-        return Response(ProfileOutput(retire_profile(self.caller, profile=profile, reason=reason, now=self.now)).data)
+        retired = retire_profile(self.caller, profile=profile, reason=reason, now=self.now)
+        return Response(ProfileOutput(retired, context={"now": self.now}).data)
 
 
 class CredentialList(ApiView):
@@ -147,7 +148,7 @@ class CredentialList(ApiView):
         material = material_of(self.fields(SecretFields), self.now)
         require_shape(profile.provider, material)
         credential = store_version(self.caller, profile=profile, material=material, origin="api", now=self.now)
-        return Response(CredentialOutput(credential).data, status=201)
+        return Response(CredentialOutput(credential, context={"now": self.now}).data, status=201)
 
 
 class CredentialDetail(ApiView):
@@ -158,7 +159,9 @@ class CredentialDetail(ApiView):
     @extend_schema(responses=CredentialOutput)
     def get(self, request: Request, profile_id: str, credential_id: str) -> Response:
         """Show a version without its secret."""
-        return Response(CredentialOutput(get_credential(self.caller, profile_id, credential_id)).data)
+        return Response(
+            CredentialOutput(get_credential(self.caller, profile_id, credential_id), context={"now": self.now}).data
+        )
 
     @extend_schema(request=None, responses={204: None})
     def delete(self, request: Request, profile_id: str, credential_id: str) -> Response:

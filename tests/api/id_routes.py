@@ -5,13 +5,18 @@ A test compares this table with the URL resolver, so a new route is missing here
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from authsvc.tokens.models import ApiKey, IssuedToken
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from authsvc.tokens.models import ApiKey, IssuedToken, SigningKey
 from devices.models import Device
+from devices.proof import PayloadVersion, SignedParameters, device_id_of, encode_canonical, payload
+from rbac.models import ChannelPolicy
 from tests.world import Place
 
 Ids = dict[str, str]
@@ -52,6 +57,50 @@ def free_role(place: Place) -> Ids:
     return {"role_id": made.json()["id"]}
 
 
+def signing_key(place: Place) -> Ids:
+    """Name a signing key."""
+    return {"key_id": SigningKey.objects.for_environment(place.caller()).latest("created_at").id}
+
+
+def own_scope(place: Place) -> Ids:
+    """Define a scope of the environment's own."""
+    return {"scope_id": place.api().post("/scopes", {"scope": "lamps:read", "sentence": "See lamps."}).json()["id"]}
+
+
+def enrolment_code(place: Place) -> Ids:
+    """Make an enrolment code."""
+    return {"code_id": place.api().post("/devices/enrolment-codes", {"name": "n"}).json()["id"]}
+
+
+def pairing_channel(place: Place) -> Ids:
+    """Name the channel that pairs, made once."""
+    known = ChannelPolicy.objects.for_environment(place.caller()).filter(channel="whatsapp").first()
+    if known is None:
+        made = place.api().post("/channels", {"channel": "whatsapp", "dm_policy": "pairing"})
+        return {"channel_id": made.json()["id"]}
+    return {"channel_id": known.id}
+
+
+def waiting_pairing(place: Place) -> Ids:
+    """Let a sender wait in the channel that pairs."""
+    channel = pairing_channel(place)
+    made = place.api().post(f"/channels/{channel['channel_id']}/pairing", {"sender": 492, "name": "Kim"})
+    return {**channel, "pairing_id": made.json()["id"]}
+
+
+def keyed_device(place: Place) -> Ids:
+    """Name the device that has a key, enrolled and approved once."""
+    raw = KEY.public_key().public_bytes_raw()
+    known = Device.objects.for_environment(place.caller()).filter(key_fingerprint=device_id_of(raw)).first()
+    if known is not None:
+        return {"device_id": known.id}
+    body = {"name": "claw", "device_type": "cli", "public_key": encode_canonical(raw), "role": "operator"}
+    made = place.api().post("/devices", body).json()
+    seen = {"user_code": made["user_code"], "snapshot": made["snapshot"]}
+    place.api().post(f"/devices/{made['id']}/approve", seen)
+    return {"device_id": made["id"]}
+
+
 @dataclass(frozen=True)
 class Case:
     """One method of one route; ``owner`` is what its owner is answered."""
@@ -61,6 +110,7 @@ class Case:
     body: dict[str, Any] | Callable[[Place], dict[str, Any]] | None = None
     owner: int = 200
     prepare: Prepare = field(default=nothing)
+    query: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.route}"
@@ -91,7 +141,7 @@ class Case:
         path = self.route
         for name, value in ids.items():
             path = path.replace(f"{{{name}}}", value)
-        return path
+        return path + self.query
 
 
 def _approval(place: Place) -> dict[str, Any]:
@@ -102,14 +152,43 @@ def _device_secret(place: Place) -> dict[str, Any]:
     return {"secret": place.device["secret"]}
 
 
+def _signature(place: Place) -> dict[str, Any]:
+    nonce = place.api().post(f"/devices/{keyed_device(place)['device_id']}/challenge").json()["nonce"]
+    signed = SignedParameters(
+        device_id=device_id_of(KEY.public_key().public_bytes_raw()),
+        client_id="cli",
+        client_mode="cli",
+        role="operator",
+        scopes=(),
+        signed_at_ms=int(time.time() * 1000),
+        token=None,
+        nonce=nonce,
+        platform="",
+        device_family="",
+    )
+    signature = KEY.sign(payload(PayloadVersion("v3"), signed).encode())
+    fields = {"version": "v3", "nonce": nonce, "signed_at": signed.signed_at_ms, "client_id": "cli"}
+    return {**fields, "client_mode": "cli", "role": "operator", "signature": encode_canonical(signature)}
+
+
+def _pairing_code(place: Place) -> dict[str, Any]:
+    path = f"/channels/{pairing_channel(place)['channel_id']}/pairing"
+    return {"code": place.api().post(path, {"sender": 491, "name": "Kim"}).json()["code"]}
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
 SECRET = {"kind": "api_key", "value": "sk-ant-api03-" + "n" * 80}
 KEYS = "/service-accounts/{account_id}/keys"
 TOKENS = "/gateways/{gateway_id}/tokens"
+PAIRING = "/channels/{channel_id}/pairing"
+RULE = {"method": "GET", "pattern": "/lamps", "scopes": ["agents:read"], "minimum_trust": 0}
 CREDENTIALS = "/profiles/{profile_id}/credentials"
 
 CASES = (
     Case("GET", "/tokens/{jti}", prepare=issued_token),
     Case("DELETE", "/tokens/{jti}", owner=204, prepare=issued_token),
+    Case("POST", "/keys/{key_id}/retire", {"reason": "leaked"}, prepare=signing_key),
+    Case("DELETE", "/scopes/{scope_id}", owner=204, prepare=own_scope),
     Case("GET", "/roles/{role_id}"),
     Case("PATCH", "/roles/{role_id}", {"description": "new"}),
     Case("DELETE", "/roles/{role_id}", owner=204, prepare=free_role),
@@ -131,6 +210,19 @@ CASES = (
     Case("GET", TOKENS + "/{key_id}", prepare=gateway_token),
     Case("DELETE", TOKENS + "/{key_id}", {}, owner=204, prepare=gateway_token),
     Case("POST", TOKENS + "/{key_id}/rotate", {}, prepare=gateway_token),
+    Case("GET", "/gateways/{gateway_id}/snippets"),
+    Case("GET", "/gateways/{gateway_id}/routes"),
+    Case("PUT", "/gateways/{gateway_id}/routes", {"rules": [RULE]}),
+    Case("POST", "/gateways/{gateway_id}/jwks-acknowledgement", {"kids": ["one"]}),
+    # Shared secrets are for development, and this place is prod.
+    Case("POST", "/gateways/{gateway_id}/shared-secret", owner=409),
+    Case("GET", "/channels/{channel_id}/export", query="?product=openclaw"),
+    Case("GET", PAIRING, prepare=pairing_channel),
+    Case("POST", PAIRING, {"sender": 493, "name": "Kim"}, owner=201, prepare=pairing_channel),
+    Case("POST", PAIRING + "/approve", _pairing_code, prepare=pairing_channel),
+    Case("DELETE", PAIRING + "/{pairing_id}", owner=204, prepare=waiting_pairing),
+    Case("GET", "/devices/enrolment-codes/{code_id}", prepare=enrolment_code),
+    Case("DELETE", "/devices/enrolment-codes/{code_id}", owner=204, prepare=enrolment_code),
     Case("GET", "/channels/{channel_id}"),
     Case("PATCH", "/channels/{channel_id}", {"name": "new"}),
     Case("DELETE", "/channels/{channel_id}", owner=204),
@@ -138,6 +230,9 @@ CASES = (
     Case("PATCH", "/devices/{device_id}", {"name": "new"}),
     Case("DELETE", "/devices/{device_id}", owner=204),
     Case("POST", "/devices/{device_id}/authenticate", _device_secret),
+    Case("POST", "/devices/{device_id}/challenge"),
+    Case("POST", "/devices/{device_id}/prove", _signature, prepare=keyed_device),
+    Case("POST", "/devices/{device_id}/confirm", {"reason": "known"}),
     Case("POST", "/devices/{device_id}/approve", _approval, prepare=pending_device),
     Case("POST", "/devices/{device_id}/reject", {"reason": "no"}, prepare=pending_device),
     Case("POST", "/devices/{device_id}/suspend", {}),
@@ -151,6 +246,7 @@ CASES = (
     Case("PATCH", "/profiles/{profile_id}", {"description": "new"}),
     Case("DELETE", "/profiles/{profile_id}", owner=204),
     Case("POST", "/profiles/{profile_id}/retire", {}),
+    Case("POST", "/profiles/{profile_id}/clear-cooldown"),
     Case("GET", CREDENTIALS),
     Case("POST", CREDENTIALS, SECRET, owner=201),
     Case("GET", CREDENTIALS + "/{credential_id}"),

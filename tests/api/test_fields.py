@@ -19,6 +19,27 @@ BASES: dict[str, dict[str, Any]] = {
     "/decide": {
         "token": "x", "scope": "a:b", "gateway": "g", "method": "GET", "path": "/", "device": "d", "channel": {},
     },
+    "/decide/batch": {"questions": [{"token": "x", "scope": "a:b"}]},
+    "/filter": {"token": "x", "gateway": "g", "resource": "agents", "action": "run", "ids": ["a"]},
+    "/explain": {
+        "token": "x", "scope": "a:b", "gateway": "g", "method": "GET", "path": "/", "device": "d", "channel": {},
+    },
+    "/keys/rotate": {"algorithm": "RS256"},
+    "/keys/activate": {"algorithm": "RS256", "force": False, "reason": ""},
+    "/scopes": {"scope": "lamps:read", "sentence": "See lamps."},
+    "/channels/import": {"channel": "telegram", "gateway_id": None, "document": {}, "dry_run": True},
+    "/devices/enrolment-codes": {
+        "name": "n", "maximum_uses": 1, "expires_in": 600, "address_ranges": [], "scopes": [], "gateway_id": None,
+        "trust_level": 1,
+    },
+    "/devices/enrol": {
+        "name": "n", "device_type": "cli", "platform": "", "firmware_version": "", "capabilities": [], "metadata": {},
+        "requested_scopes": [], "public_key": "", "role": "", "operator_scopes": [], "enrolment_code": "aec_x",
+    },
+    "/credentials/report": {
+        "lease_id": None, "profile_id": "x", "outcome": "failure", "reason": "rate_limit", "message": "",
+        "http_status": 429, "model": None, "retry_after": 1, "reset_at": None,
+    },
     "/tokens": {"principal_id": "x", "scopes": [], "audience": "", "ttl_seconds": 60},
     "/tokens/revoke-all": {"principal_id": "x", "reason": ""},
     "/roles": {"name": "n", "description": "", "scopes": ["audit:read"]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client
@@ -171,8 +172,10 @@ def test_other_method_is_405_with_allow(world: World, endpoint: str, method: str
 def test_credentials_in_the_query_are_not_read(world: World) -> None:
     place = world.prod
     query = f"?grant_type=client_credentials&client_id={place.client_id}&client_secret={place.client_secret}"
-    reply = Client().post(place.path(f"/oauth/token{query}"), "x=1", content_type=FORM)
-    assert_error(reply, 401, "invalid_client")
+    bare = Client().post(place.path(f"/oauth/token{query}"), "x=1", content_type=FORM)
+    assert_error(bare, 400, "invalid_request")
+    asked = Client().post(place.path(f"/oauth/token{query}"), urlencode(GOOD), content_type=FORM)
+    assert_error(asked, 401, "invalid_client")
 
 
 def test_failed_authentication_of_a_real_client_is_audited_and_of_a_made_up_one_is_not(world: World) -> None:
@@ -336,7 +339,9 @@ def test_every_endpoint_in_the_metadata_is_there(world: World) -> None:
     document = Client().get(ADDRESSES[0]).json()
     for name in ("token_endpoint", "introspection_endpoint", "revocation_endpoint"):
         path = document[name].removeprefix("http://testserver")
-        assert Client().post(path, "x=1", content_type=FORM).status_code == 401
+        assert Client().post(path, urlencode({**GOOD, "token": "x"}), content_type=FORM).status_code == 401
+    begin = document["device_authorization_endpoint"].removeprefix("http://testserver")
+    assert Client().post(begin, "x=1&x=2", content_type=FORM).json()["error"] == "invalid_request"
     assert Client().get(document["jwks_uri"].removeprefix("http://testserver")).status_code == 200
 
 

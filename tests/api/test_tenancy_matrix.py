@@ -29,8 +29,14 @@ LISTS = (
     "/gateways",
     "/channels",
     "/devices",
+    "/devices/enrolment-codes",
+    "/keys",
     "/profiles",
 )
+
+
+PROOFS = ("/authenticate", "/prove")
+COUNTED = {"XXX"}
 
 
 def actor(world: World, name: str) -> Api:
@@ -50,7 +56,7 @@ def answer(api: Api, case: Case, ids: Ids, body: Any) -> tuple[int, bytes, dict[
     """Return status, bytes and headers; the id of the request differs by nature."""
     response = api.send(case.method, case.path(ids), body)
     headers = {name: value for name, value in response.headers.items() if name != "X-Request-Id"}
-    return response.status_code, response.content, headers
+    return response.status_code, re.sub(rb'"nonce": ?"[^"]+"', b'"nonce": ""', response.content), headers
 
 
 def rows(place: Place) -> dict[str, list[Any]]:
@@ -79,15 +85,31 @@ def test_table_of_id_routes_equals_the_resolver() -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_foreign_id_answers_like_a_made_up_one(world: World, case: Case) -> None:
     place = world.prod
-    proves = case.route.endswith("/authenticate")  # the body is the proof: a stranger has only its own secret
+    proves = case.route.endswith(PROOFS)  # the body is the proof: a stranger has only its own
+    is_open = case.route.endswith("/challenge")  # a nonce for whichever id
     ids, body = case.ids(place), case.body_for(world.foreign if proves else place)
     before = rows(place)
     for name in ACTORS:
         api = actor(world, name)
         real, absent = answer(api, case, ids, body), answer(api, case, made_up(ids), body)
         assert real == absent, name
-        assert real[0] == (401 if name == "nobody" or proves else 404), name
-        assert rows(place) == before, name
+        assert real[0] == (200 if is_open else 401 if name == "nobody" or proves else 404), name
+        after = rows(place)
+        if proves and name == "nobody":
+            assert_only_a_failed_proof(before, after, ids["device_id"])
+        else:
+            assert after == before, name
+
+
+def assert_only_a_failed_proof(before: dict[str, list[Any]], after: dict[str, list[Any]], device_id: str) -> None:
+    """Nobody says in whose name it guesses, so its guess counts against the device: its counters and one event."""
+    assert {name for name in after if after[name] != before[name]} == {"Device", "audit"}
+    old = {row["id"]: row for row in before["Device"]}
+    changed = {(row["id"], key) for row in after["Device"] for key in row if row[key] != old[row["id"]][key]}
+    assert changed <= {(device_id, key) for key in COUNTED}
+    known = {row["id"] for row in before["audit"]}
+    fresh = [row["id"] for row in after["audit"] if row["id"] not in known]
+    assert [AuditEvent.objects.get(id=event).event_type for event in fresh] == ["device.authentication_failed"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -113,7 +135,7 @@ NESTED = [case for case in CASES if case.route.count("{") > 1]
 @pytest.mark.parametrize("case", NESTED, ids=str)
 def test_foreign_child_below_own_parent_answers_like_a_made_up_one(world: World, case: Case) -> None:
     foreign, own = case.ids(world.prod), case.ids(world.foreign)
-    child = next(name for name in ("key_id", "credential_id") if name in case.route)
+    child = next(name for name in ("key_id", "credential_id", "pairing_id") if name in case.route)
     before = rows(world.prod)
     crossed = answer(world.foreign.api(), case, {**own, child: foreign[child]}, case.body_for(world.foreign))
     absent = answer(world.foreign.api(), case, {**own, child: made_up(foreign)[child]}, case.body_for(world.foreign))
@@ -136,7 +158,10 @@ def test_lists_show_nothing_foreign(world: World, path: str) -> None:
         assert caller.environment_id not in body
 
 
-@pytest.mark.parametrize("path", [path for path in LISTS if path not in {"/audit/checkpoints", "/tokens"}])
+LISTED_BELOW = {"/audit/checkpoints", "/tokens", "/keys", "/devices/enrolment-codes"}  # the demo's ids are not in them
+
+
+@pytest.mark.parametrize("path", [path for path in LISTS if path not in LISTED_BELOW])
 def test_lists_show_the_owner_its_rows(world: World, path: str) -> None:
     response = world.prod.api().get(f"{path}?limit=200" if "export" not in path else path)
     body = response.getvalue().decode()
@@ -147,6 +172,24 @@ def test_list_of_tokens_shows_the_owner_its_tokens(world: World) -> None:
     world.prod.access_token()
     listed = world.prod.api().get("/tokens").json()["results"]
     assert world.prod.client_id in {token["principal_id"] for token in listed}
+
+
+def test_list_of_keys_shows_the_owner_its_keys_and_nobody_elses(world: World) -> None:
+    listed = {
+        place.name: {key["kid"] for key in place.api().get("/keys").json()["results"]}
+        for place in (world.prod, world.dev, world.foreign)
+    }
+    assert all(listed.values())
+    assert len(set().union(*listed.values())) == sum(len(kids) for kids in listed.values())
+
+
+def test_list_of_enrolment_codes_shows_the_owner_its_codes_and_nobody_elses(world: World) -> None:
+    made = world.prod.api().post("/devices/enrolment-codes", {"name": "n"}).json()["id"]
+    found = {
+        place.name: [row["id"] for row in place.api().get("/devices/enrolment-codes").json()["results"]]
+        for place in (world.prod, world.dev, world.foreign)
+    }
+    assert found == {world.prod.name: [made], world.dev.name: [], world.foreign.name: []}
 
 
 def test_every_list_route_is_in_the_table() -> None:
@@ -233,15 +276,18 @@ def test_decide_about_a_foreign_device_answers_like_a_made_up_one(world: World) 
 
 
 def test_resolve_names_no_profile_of_another_environment(world: World) -> None:
+    wanted = {"provider": "mistral"}
+    absent = {
+        stranger.name: stranger.api().post("/credentials/resolve", wanted) for stranger in (world.foreign, world.dev)
+    }
     created = world.prod.api().post(
         "/profiles", {"provider": "mistral", "name": "only-here", "kind": "api_key", "value": "m" * 40}
     )
     assert created.status_code == 201
     for stranger in (world.foreign, world.dev):
-        found = stranger.api().post("/credentials/resolve", {"provider": "mistral"})
-        absent = stranger.api().post("/credentials/resolve", {"provider": "groq"})
-        assert found.status_code == absent.status_code == 404
-        assert found.content == absent.content
+        found = stranger.api().post("/credentials/resolve", wanted)
+        assert found.status_code == absent[stranger.name].status_code == 404
+        assert found.content == absent[stranger.name].content
     assert world.prod.api().post("/credentials/resolve", {"provider": "mistral"}).status_code == 200
 
 
