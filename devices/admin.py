@@ -191,8 +191,8 @@ class DeviceAdmin(HouseAdmin):
 
     @staticmethod
     def _approve(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:
-        approve_device(caller, device=row, **fields, now=now)
-        return f"{row} is approved with trust {row.trust_level}."
+        approved = approve_device(caller, device=row, **fields, now=now)
+        return f"{approved} is approved with trust {approved.trust_level}."
 
     @staticmethod
     def _reject(caller: Caller, row: Device, fields: Fields, now: datetime) -> str:

@@ -14,6 +14,8 @@ os.environ.update(
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{STATE / 'tests.sqlite3'}",
     }
 )
+# A browser driven from a test leaves an event loop behind; Django would refuse queries beside it.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 os.environ.pop("REDIS_URL", None)
 os.environ.pop("AUTHSVC_DEBUG", None)
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from authsvc.ops.checks import check_settings
-from authsvc.web.limit_middleware import LimitMiddleware
+from authsvc.web.limit_middleware import LimitMiddleware, microseconds
 from authsvc.web.limit_store import bucket_store
 from authsvc.web.limits import TABLE, effective_limits, rate_fault
 from tests.world import Api, World
@@ -39,6 +39,13 @@ def test_burst_of_limit_plus_one_last_is_429_with_problem(world: World, settings
     assert last["X-RateLimit-Limit"] == "5"
 
 
+@pytest.fixture
+def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = microseconds()
+    monkeypatch.setattr("authsvc.web.limit_middleware.microseconds", lambda: moment)
+
+
+@pytest.mark.usefixtures("_no_time_passes")
 def test_every_kind_of_answer_counts_and_tells_what_is_left(world: World) -> None:
     bad = Api("ask_prod_nothing")
     asked = [
@@ -55,12 +62,14 @@ def test_every_kind_of_answer_counts_and_tells_what_is_left(world: World) -> Non
     assert all(answer.headers.get(name) for answer, _ in asked for name in FIELDS)
 
 
+@pytest.mark.usefixtures("_no_time_passes")
 def test_ietf_fields_name_each_bucket(world: World) -> None:
     answer = world.prod.api().get("/me")
     assert answer["RateLimit-Policy"] == '"general";q=100;w=60, "principal";q=100;w=60'
     assert answer["RateLimit"] == '"general";r=99;t=1, "principal";r=99;t=1'
 
 
+@pytest.mark.usefixtures("_no_time_passes")
 def test_sensitive_route_is_refused_while_the_general_bucket_still_serves(world: World) -> None:
     api, body = world.prod.api(), {"provider": "anthropic"}
     answers = [api.post("/credentials/resolve", body) for _ in range(21)]

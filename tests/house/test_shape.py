@@ -184,6 +184,8 @@ def test_clock_is_read_at_the_edge_alone() -> None:
         "authsvc/ops/",
         "authsvc/tenants/admin_base.py",
         "authsvc/tenants/admin_second_factor.py",  # views of their own
+        "authsvc/tenants/sign_in.py",
+        "profiles/admin_pages/",
         "devices/admin_pages/",
         "authsvc/web/limit_middleware.py",  # runs before any view
     )

@@ -216,7 +216,7 @@ def test_count_moves_only_with_changes_of_rights(place: Place, now: datetime) ->
         for event in EVENT_TYPES
         if event.partition(".")[2]
         in {"revoked", "revoked_all", "disabled", "enabled", "suspended", "retired", "deleted", "trust_changed"}
-        and event.partition(".")[0] not in {"channel", "credential", "profile"}
+        and event.partition(".")[0] not in {"channel", "credential", "operator", "profile"}
     ),
 )
 def test_every_revocation_moves_the_count(event: str) -> None:
