@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.live import LiveServer
+from tests.live import LiveServer, start_live_server
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
@@ -108,6 +108,13 @@ def browser() -> Iterator[Browser]:
 def signed_in_state(browser: Browser, live: LiveServer) -> Any:
     """Return a browser state signed in as the platform operator, made once through the login page."""
     return sign_in(browser, live)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Yield a server of our own: what other tests leave behind would change what the pages say."""
+    with start_live_server(tmp_path_factory.mktemp("browser")) as server:
+        yield server
 
 
 @pytest.fixture(params=["desk-light", "phone-dark"])

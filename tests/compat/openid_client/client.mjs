@@ -19,6 +19,8 @@ try {
   const token = await client.clientCredentialsGrant(config, { scope: ask.scope, audience: ask.audience });
   const before = await client.tokenIntrospection(config, token.access_token);
   await client.tokenRevocation(config, token.access_token);
+  // Another worker may still hold what it knew: the promise is one second.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   const after = await client.tokenIntrospection(config, token.access_token);
   console.log(JSON.stringify({ issuer: found.issuer, token: { ...token, access_token: undefined }, before, after }));
 } catch (error) {
