@@ -20,6 +20,7 @@ from rest_framework.exceptions import ValidationError
 
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.device_tokens import issue_device_tokens
+from authsvc.gate.issue import require_known_scopes
 from authsvc.gate.oauth_errors import (
     InvalidClient,
     InvalidGrant,
@@ -41,7 +42,6 @@ from devices.models import Device, DeviceAuthorization, DeviceType
 from devices.services.authenticate import Attempt, DeviceNotActive, ProvenDevice, accept_proof
 from devices.services.enrol import REQUEST_SECONDS, Enrolment, Identity, enrol_device
 from devices.states import State
-from rbac.catalogue import is_known
 from rbac.models import Gateway
 from rbac.services.gateways import find_gateway_by_audience
 
@@ -104,7 +104,7 @@ def device_authorization_endpoint(request: HttpRequest, tenant: str, environment
     form = form_of(request)
     client = _client(request, place, form, now)
     gateway = _gateway(client.caller, form)
-    scopes = _scopes(form)
+    scopes = _scopes(client.caller, form)
     _require_room(client, now)
     device_code = secrets.token_urlsafe(32)
     identity = Identity(has_device_code=True, user_agent=request.headers.get("User-Agent", ""))
@@ -187,11 +187,11 @@ def _gateway(caller: Caller, form: QueryDict) -> Gateway | None:
     return gateway
 
 
-def _scopes(form: QueryDict) -> list[str]:
+def _scopes(caller: Caller, form: QueryDict) -> list[str]:
     scopes = list(dict.fromkeys(str(form.get("scope", "")).split()))
-    unknown = [scope for scope in scopes if not is_known(scope)]
-    if unknown or len(scopes) > 500:
-        raise InvalidScopeRequested(f"Unknown scope: {unknown[0][:100]}" if unknown else "Too many scopes.")
+    if len(scopes) > 500:
+        raise InvalidScopeRequested("Too many scopes.")
+    require_known_scopes(caller, scopes)
     return scopes
 
 

@@ -74,7 +74,7 @@ def issuable_scopes(
     caller: Caller, holder: Holder, requested: Sequence[str], gateway: Gateway | None, *, now: datetime
 ) -> frozenset[str]:
     """Return what may be issued; raises ``InvalidScopeRequested`` for an unknown scope or an empty result."""
-    _require_known(caller, requested)
+    require_known_scopes(caller, requested)
     admin_scope = gateway.admin_scope if gateway else AUTHSVC_ADMIN
     wanted = requested or holder.default_scopes
     granted = effective_scopes(tenant_id=caller.tenant_id, principal_id=holder.principal.id, gateway=gateway, now=now)
@@ -92,7 +92,8 @@ def for_audience(scopes: Sequence[str], gateway: Gateway | None) -> frozenset[st
     return scopes_of_own_api(scopes) if gateway is None else scopes_of_gateways(scopes)
 
 
-def _require_known(caller: Caller, requested: Sequence[str]) -> None:
+def require_known_scopes(caller: Caller, requested: Sequence[str]) -> None:
+    """Refuse with ``InvalidScopeRequested`` what neither the catalogue nor the caller's environment defines."""
     unknown = [scope for scope in requested if not is_known(scope)]
     extra = defined_scopes(caller) if unknown else frozenset()
     unknown = [scope for scope in unknown if not is_known(scope, extra)]

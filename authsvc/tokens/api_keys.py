@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse
 from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind
+from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
@@ -62,7 +62,7 @@ def issue_api_key(
         secret_hash=keyed_hash(pepper(), token.text),
         last_four=token.last_four,
         scopes=list(scopes),
-        address_ranges=_checked_ranges(address_ranges),
+        address_ranges=checked_address_ranges(address_ranges),
         created_at=now,
         expires_at=_checked_expiry(kind, expires_at, now),
     )
@@ -200,27 +200,9 @@ def _refusal(key: ApiKey, address: str, now: datetime) -> str:
         return "principal disabled"
     if key.environment.tenant.state != TenantState.ACTIVE:
         return "tenant suspended"
-    if key.address_ranges and not _is_address_allowed(address, key.address_ranges):
+    if not is_address_allowed(address, key.address_ranges):
         return "address"
     return ""
-
-
-def _is_address_allowed(address: str, ranges: Sequence[str]) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in ipaddress.ip_network(text) for text in ranges)
-
-
-def _checked_ranges(ranges: Sequence[str]) -> list[str]:
-    checked = []
-    for text in ranges:
-        try:
-            checked.append(str(ipaddress.ip_network(text, strict=False)))
-        except ValueError as error:
-            raise ValidationFailed(errors={"address_ranges": [f"{text[:60]!r} is not an address range."]}) from error
-    return checked
 
 
 def _checked_expiry(kind: ApiKeyKind, expires_at: datetime | None, now: datetime) -> datetime | None:

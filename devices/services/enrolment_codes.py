@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -21,9 +20,10 @@ from authsvc.audit.record import record
 from authsvc.tenants.models import TenantState
 from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.api_keys import pepper
+from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import random_base62
-from authsvc.web.problems import Forbidden, NotFound, Unauthenticated, ValidationFailed
+from authsvc.web.problems import Forbidden, NotFound, Unauthenticated
 from authsvc.web.secret_text import SecretText
 from devices.models import EnrolmentCode
 from devices.services.enrol import Enrolment, Identity, enrol_device
@@ -79,7 +79,7 @@ def create_enrolment_code(
         code_hash=_hash(code.reveal()),
         last_four=code.reveal()[-4:],
         maximum_uses=maximum_uses,
-        address_ranges=_checked_ranges(address_ranges),
+        address_ranges=checked_address_ranges(address_ranges),
         scopes=given,
         gateway=gateway,
         trust_level=trust_level,
@@ -152,7 +152,7 @@ def _living_code(code: str, address: str, now: datetime) -> EnrolmentCode:
         environment__tenant__state=TenantState.ACTIVE,
     )
     row = rows.first()
-    if not isinstance(row, EnrolmentCode) or not _is_allowed(address, row.address_ranges):
+    if not isinstance(row, EnrolmentCode) or not is_address_allowed(address, row.address_ranges):
         raise Unauthenticated
     return row
 
@@ -162,23 +162,6 @@ def _use(caller: Caller, row: EnrolmentCode, now: datetime) -> None:
     if not living.filter(uses__lt=F("maximum_uses"), expires_at__gt=now).update(uses=F("uses") + 1):
         raise Unauthenticated
     row.refresh_from_db(fields=["uses"])
-
-
-def _is_allowed(address: str, ranges: Sequence[str]) -> bool:
-    if not ranges:
-        return True
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in ipaddress.ip_network(text) for text in ranges)
-
-
-def _checked_ranges(ranges: Sequence[str]) -> list[str]:
-    try:
-        return [str(ipaddress.ip_network(text, strict=False)) for text in ranges]
-    except ValueError as error:
-        raise ValidationFailed(errors={"address_ranges": ["Give address ranges such as 192.0.2.0/24."]}) from error
 
 
 def _hash(code: str) -> str:
