@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import socket
 import subprocess
 import sys
@@ -15,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from tests.live_database import bootstrap, demo, fresh_database
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_TO_START = 40
@@ -48,7 +48,8 @@ def start_live_server(folder: Path, *, workers: int = 2, **settings: str) -> Ite
     """Yield a live server; the folder keeps its database (on SQLite) and its log."""
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
-    with fresh_database(folder) as database_url:
+    own = settings.get("DATABASE_URL", "")  # a test that brings its database has it filled from nothing
+    with contextlib.nullcontext(own) if own else fresh_database(folder, like=demo().database_url) as database_url:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "authsvc.settings",
@@ -59,16 +60,7 @@ def start_live_server(folder: Path, *, workers: int = 2, **settings: str) -> Ite
             "GUNICORN_WORKERS": str(workers),
             **settings,
         }
-        made = subprocess.run(
-            [sys.executable, "manage.py", "bootstrap", "--demo", "--json"],
-            env=environment,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if made.returncode:
-            raise RuntimeError(f"bootstrap failed: {made.stderr[-2000:]}")
+        document = json.loads(bootstrap(environment) if own else demo().printed_for(base_url))
         log = folder / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -80,7 +72,7 @@ def start_live_server(folder: Path, *, workers: int = 2, **settings: str) -> Ite
             )
         try:
             _wait_until_ready(base_url, process, log)
-            yield LiveServer(base_url, json.loads(made.stdout), environment, log)
+            yield LiveServer(base_url, document, environment, log)
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -93,25 +85,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def fresh_database(folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database on the engine of this leg."""
-    server = os.environ.get("TEST_DATABASE_URL", "")
-    if not server:
-        yield f"sqlite:///{folder / 'live.sqlite3'}"
-        return
-    import psycopg
-    from psycopg import sql
-
-    name = f"live_{secrets.token_hex(6)}"
-    parts = urlsplit(server)
-    host = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair).get("host", parts.hostname)
-    with psycopg.connect(host=host, user=parts.username, dbname="postgres", autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield f"postgres://{parts.username}@/{name}?host={host}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path) -> None:

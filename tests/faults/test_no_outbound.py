@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live import ROOT, fresh_database
+from tests.live import ROOT
+from tests.live_database import fresh_database
 
 SCRIPT = """
 import json, os, socket, sys

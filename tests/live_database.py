@@ -1,0 +1,98 @@
+"""The databases of live servers: on the engine of this leg, empty or as a copy of the demo's, made once per process."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import secrets
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO_URL = "http://demo.invalid"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What ``bootstrap --demo --json`` printed, and the database it filled."""
+
+    printed: str
+    database_url: str
+
+    def printed_for(self, base_url: str) -> str:
+        """Return the printed document as it reads on a server at this address."""
+        return self.printed.replace(DEMO_URL, base_url)
+
+
+def bootstrap(environment: dict[str, str]) -> str:
+    """Fill the database an environment names by the command people type; returns what it printed."""
+    command = [sys.executable, "manage.py", "bootstrap", "--demo", "--json"]
+    made = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    if made.returncode:
+        raise RuntimeError(f"bootstrap failed: {made.stderr[-2000:]}")
+    return made.stdout
+
+
+@functools.cache
+def demo() -> Demo:
+    """Return the demo every live server of this process starts from."""
+    server = os.environ.get("TEST_DATABASE_URL", "")
+    if server:
+        database_url = _create(server, template="template1")
+    else:
+        database_url = f"sqlite:///{Path(tempfile.mkdtemp(prefix='authsvc-demo-')) / 'demo.sqlite3'}"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "authsvc.settings", "DATABASE_URL": database_url}
+    return Demo(bootstrap({**environment, "AUTHSVC_BASE_URL": DEMO_URL}), database_url)
+
+
+@contextlib.contextmanager
+def fresh_database(folder: Path, like: str = "") -> Iterator[str]:
+    """Yield the URL of a database on the engine of this leg: empty, or a copy of the one at the URL ``like``."""
+    server = os.environ.get("TEST_DATABASE_URL", "")
+    if not server:
+        file = folder / "live.sqlite3"
+        if like:
+            _copy(like.removeprefix("sqlite:///"), file)
+        yield f"sqlite:///{file}"
+        return
+    made = _create(server, template=_name(like) if like else "template1")
+    yield made
+    _run(server, "DROP DATABASE {} WITH (FORCE)", _name(made))
+
+
+def _copy(source: str, target: Path) -> None:
+    with contextlib.closing(sqlite3.connect(source)) as old, contextlib.closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+def _create(server: str, *, template: str) -> str:
+    name = f"live_{secrets.token_hex(6)}"
+    _run(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    address = _address(server)
+    return f"postgres://{address['user']}@/{name}?host={address['host']}"
+
+
+def _run(server: str, statement: str, *names: str) -> None:
+    with psycopg.connect(**_address(server), dbname="postgres", autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _address(server: str) -> dict[str, Any]:
+    parts = urlsplit(server)
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {"host": query.get("host", parts.hostname), "user": parts.username}
+
+
+def _name(database_url: str) -> str:
+    return urlsplit(database_url).path.removeprefix("/")
