@@ -6,13 +6,15 @@ An empty request gets the client's default set, never everything. Raises the OAu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from authsvc.gate.claim_values import claims_for
 from authsvc.gate.oauth_errors import InvalidScopeRequested, InvalidTarget
-from authsvc.tenants.models import Principal, Tenant
+from authsvc.tenants.models import Principal
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM
+from authsvc.tokens.policy import access_token_seconds
 from authsvc.tokens.services import MintedToken, TokenRequest, mint
 from authsvc.web.caller import Caller
 from devices.services.trust import DeviceTrust
@@ -35,6 +37,7 @@ class Asked:
     ttl_seconds: int | None = None
     family_id: str = ""
     actors: tuple[str, ...] = ()
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,11 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
         family_id=asked.family_id,
         actors=asked.actors,
         algorithm=gateway.algorithm if gateway else DEFAULT_ALGORITHM,
+        session_id=asked.session_id,
     )
+    if gateway is not None and gateway.claims:
+        more = claims_for(gateway, request, holder.principal, environment=caller.environment, now=now)
+        request = replace(request, more_claims=more)
     return mint(caller, request, now=now)
 
 
@@ -113,5 +120,5 @@ def _gateway(caller: Caller, audience: str) -> Gateway | None:
 
 
 def _ttl(caller: Caller, asked: Asked) -> int:
-    ceiling = Tenant.objects.values_list("access_token_ttl_seconds", flat=True).get(id=caller.tenant_id)
+    ceiling = access_token_seconds(caller)
     return min(asked.ttl_seconds or ceiling, ceiling)

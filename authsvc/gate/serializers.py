@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
-from authsvc.tokens.models import IssuedToken, SigningKey
+from authsvc.tokens.models import IssuedToken, SigningKey, TokenPolicy
+from authsvc.tokens.policy import LIMITS
 from authsvc.web.serializers import IdentifierField, ScopesField, StrictSerializer, TextField
 from devices.serializers import AuthenticatedOutput
 
@@ -234,6 +235,28 @@ class SigningKeyOutput(serializers.ModelSerializer[SigningKey]):
             "activated_at",
             "retire_at",
         ]
+
+
+class TokenPolicyInput(StrictSerializer):
+    """What may change in an environment's token policy; what is not named stays."""
+
+    access_token_seconds = serializers.IntegerField(required=False, allow_null=True)
+    refresh_idle_days = serializers.IntegerField(required=False)
+    refresh_total_days = serializers.IntegerField(required=False)
+    api_key_days = serializers.IntegerField(required=False)
+    gateway_token_days = serializers.IntegerField(required=False)
+    device_secret_days = serializers.IntegerField(required=False)
+    rotation_due_days = serializers.IntegerField(required=False)
+    rotate_keys_after_days = serializers.IntegerField(required=False, allow_null=True)
+    key_lead_days = serializers.IntegerField(required=False)
+
+
+class TokenPolicyOutput(serializers.ModelSerializer[TokenPolicy]):
+    """How long proofs live in the environment and when its signing keys rotate."""
+
+    class Meta:
+        model = TokenPolicy
+        fields: ClassVar = list(LIMITS)
 
 
 class RotationRequest(StrictSerializer):

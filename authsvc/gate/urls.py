@@ -44,6 +44,7 @@ api = [
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
     path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
+    path("token-policy", tokens.TokenPolicyDetail.as_view()),
     path("keys", keys.SigningKeyList.as_view()),
     path("keys/rotate", keys.KeyRotation.as_view()),
     path("keys/activate", keys.KeyActivation.as_view()),

@@ -16,8 +16,11 @@ from authsvc.gate.serializers import (
     RevokedCount,
     TokenInput,
     TokenOutput,
+    TokenPolicyInput,
+    TokenPolicyOutput,
 )
 from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.policy import set_token_policy, token_policy
 from authsvc.tokens.services import MintedToken, get_token, revoke_all_tokens, revoke_token
 from authsvc.web.api import ApiView
 from rbac.services.service_accounts import get_service_account
@@ -74,6 +77,25 @@ class TokenDetail(ApiView):
         """Revoke a token at once."""
         revoke_token(self.caller, jti=jti, reason="revoked by an administrator", now=self.now)
         return Response(status=204)
+
+
+class TokenPolicyDetail(ApiView):
+    """How long proofs of the caller's environment live, and when its signing keys rotate."""
+
+    required_scopes = {"GET": "tokens:read", "PATCH": "authsvc:admin"}
+
+    @extend_schema(responses=TokenPolicyOutput)
+    def get(self, request: Request) -> Response:
+        """Show the policy."""
+        caller = self.caller
+        policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+        return Response(TokenPolicyOutput(policy).data)
+
+    @extend_schema(request=TokenPolicyInput, responses=TokenPolicyOutput)
+    def patch(self, request: Request) -> Response:
+        """Change the named settings."""
+        policy = set_token_policy(self.caller, changes=self.fields(TokenPolicyInput), now=self.now)
+        return Response(TokenPolicyOutput(policy).data)
 
 
 class TokenRevokeAll(ApiView):
