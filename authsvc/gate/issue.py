@@ -55,7 +55,7 @@ class Holder:
 
 def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) -> MintedToken:
     """Mint an access token for ``holder`` in the caller's environment, within all four limits."""
-    gateway = _gateway(caller, asked.audience)
+    gateway = gateway_of_audience(caller.tenant_id, caller.environment_id, asked.audience)
     scopes = issuable_scopes(caller, holder, asked.scopes, gateway, now=now)
     request = TokenRequest(
         principal_id=holder.principal.id,
@@ -94,6 +94,16 @@ def issuable_scopes(
     return expand_for_agno(issued) if gateway and gateway.kind == GatewayKind.AGNO else issued
 
 
+def gateway_of_audience(tenant_id: str, environment_id: str, audience: str) -> Gateway | None:
+    """Return the gateway a client names; none or our own name means our own API. Raises ``InvalidTarget``."""
+    if audience in {"", API_AUDIENCE}:
+        return None
+    gateway = find_gateway_by_audience(tenant_id=tenant_id, environment_id=environment_id, audience=audience)
+    if gateway is None:
+        raise InvalidTarget
+    return gateway
+
+
 def for_audience(scopes: Sequence[str], gateway: Gateway | None) -> frozenset[str]:
     """Return those scopes that mean something to the audience."""
     return scopes_of_own_api(scopes) if gateway is None else scopes_of_gateways(scopes)
@@ -106,17 +116,6 @@ def require_known_scopes(caller: Caller, requested: Sequence[str]) -> None:
     unknown = [scope for scope in unknown if not is_known(scope, extra)]
     if unknown:
         raise InvalidScopeRequested(f"Unknown scope: {unknown[0][:100]}")
-
-
-def _gateway(caller: Caller, audience: str) -> Gateway | None:
-    if audience in {"", API_AUDIENCE}:
-        return None
-    gateway = find_gateway_by_audience(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience
-    )
-    if gateway is None:
-        raise InvalidTarget
-    return gateway
 
 
 def _ttl(caller: Caller, asked: Asked) -> int:

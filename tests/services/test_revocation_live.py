@@ -13,6 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -195,6 +196,20 @@ def test_revocation_reaches_every_worker_within_a_second(
         assert max(load.accepted) <= returned + BOUND_SECONDS
         assert load.statuses == {200, refusal}
         restore(subject, what)
+
+
+def test_t19_revoked_token_is_refused_to_24_simultaneous_requests_a_second_later(subject: Subject) -> None:
+    token = subject.token()
+    with ThreadPoolExecutor(24) as threads:
+        before = list(
+            threads.map(lambda _: subject.send("GET", "/profiles?limit=1", token["access_token"])[0], range(24))
+        )
+        revoke_jti(subject, token)
+        time.sleep(BOUND_SECONDS)
+        after = list(
+            threads.map(lambda _: subject.send("GET", "/profiles?limit=1", token["access_token"])[0], range(24))
+        )
+    assert (set(before), set(after)) == ({200}, {401})
 
 
 class Minting:
