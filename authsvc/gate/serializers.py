@@ -217,6 +217,28 @@ class RevokedCount(serializers.Serializer[Any]):
     revoked = serializers.IntegerField()
 
 
+class DiagnosisInput(StrictSerializer):
+    """A token that is not accepted, and the gateway it was shown to; our own API without one."""
+
+    token = TextField(max_length=16_384)
+    gateway = IdentifierField(required=False)
+
+
+class CheckOutput(serializers.Serializer[Any]):
+    """One check of the verifier."""
+
+    name = serializers.CharField()
+    passed = serializers.BooleanField()
+    detail = serializers.CharField()
+
+
+class DiagnosisOutput(serializers.Serializer[Any]):
+    """The checks in their order, up to the first that failed."""
+
+    accepted = serializers.BooleanField()
+    checks = CheckOutput(many=True)
+
+
 class SigningKeyOutput(serializers.ModelSerializer[SigningKey]):
     """A signing key: its public half and its place in the rotation."""
 

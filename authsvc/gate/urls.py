@@ -42,6 +42,7 @@ api = [
     path("explain", decisions.Explain.as_view()),
     path("tokens", tokens.TokenList.as_view()),
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
+    path("tokens/diagnose", tokens.TokenDiagnosis.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
     path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
     path("token-policy", tokens.TokenPolicyDetail.as_view()),

@@ -100,6 +100,12 @@ COLLECTIONS = (
     Call("POST", "/filter", _filter, bad=(("ids", {"token": "x", "resource": "agents", "action": "run"}),)),
     Call("GET", "/access", query="?resource=agents&action=run"),
     Call("POST", "/explain", _decide, bad=(("token", {"scope": "a:b"}),)),
+    Call(
+        "POST",
+        "/tokens/diagnose",
+        {"token": "x.y.z"},
+        bad=(("token", {}), ("token", {"token": "x" * 16_385}), ("gateway", {"token": "x", "gateway": "a b"})),
+    ),
     Call("GET", "/token-policy"),
     Call(
         "PATCH",

@@ -1,14 +1,16 @@
-"""``tokens issue|revoke|policy``: hand out an access token, end one or many, and say how long proofs live here."""
+"""``tokens issue|revoke|policy|diagnose``: hand out an access token, end some, set lifetimes, say why one fails."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from django.core.management import CommandError
 from django.db import transaction
 
+from authsvc.gate.diagnose import diagnose_token
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
 from authsvc.gate.refresh_grant import issue_refresh
@@ -28,7 +30,7 @@ class Command(HouseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the actions and options."""
-        parser.add_argument("action", choices=["issue", "revoke", "policy"])
+        parser.add_argument("action", choices=["issue", "revoke", "policy", "diagnose"])
         add_place(parser)
         parser.add_argument("--principal", default="", help="the service account; revoke: whose tokens")
         parser.add_argument("--scope", action="append", default=[], help="issue: once per scope")
@@ -43,7 +45,7 @@ class Command(HouseCommand):
 
     def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
-        act = {"issue": _issue, "revoke": _revoke, "policy": _policy}[options["action"]]
+        act = {"issue": _issue, "revoke": _revoke, "policy": _policy, "diagnose": self._diagnose}[options["action"]]
         document = act(self.place(options), options, now)
         if options["json"]:
             self.print_json(document)
@@ -51,10 +53,17 @@ class Command(HouseCommand):
             self.print_lines(_lines(document))
         return Exit.OK
 
+    def _diagnose(self, caller: Caller, options: dict[str, Any], now: datetime) -> dict[str, Any]:
+        raw = self.read_secret("Token")
+        checks = diagnose_token(caller, raw.reveal(), audience=options["audience"], now=now)
+        return {"accepted": all(check.passed for check in checks), "checks": [asdict(check) for check in checks]}
+
 
 def _lines(document: dict[str, Any]) -> list[str]:
     if "access_token" in document:
         return [document["access_token"]]
+    if "checks" in document:
+        return [f"{'ok  ' if one['passed'] else 'FAIL'} {one['name']}: {one['detail']}" for one in document["checks"]]
     if "revoked" in document:
         return [f"{document['revoked']} revoked."]
     return [f"{name}={'' if value is None else value}" for name, value in document.items()]
