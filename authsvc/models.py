@@ -2,7 +2,15 @@
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
-from authsvc.tokens.models import ApiKey, IssuedToken, RefreshFamily, RefreshToken, SigningKey, UsedAssertion
+from authsvc.tokens.models import (
+    ApiKey,
+    IssuedToken,
+    RefreshFamily,
+    RefreshToken,
+    SigningKey,
+    TokenPolicy,
+    UsedAssertion,
+)
 from authsvc.vault.models import DataKey
 from authsvc.web.limit_models import LimitBucket
 
@@ -22,5 +30,6 @@ __all__ = [
     "RefreshToken",
     "SigningKey",
     "Tenant",
+    "TokenPolicy",
     "UsedAssertion",
 ]

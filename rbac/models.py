@@ -41,6 +41,7 @@ class ServiceAccount(EnvironmentOwned):
     id = models.CharField(primary_key=True, max_length=40, editable=False)
     principal = models.OneToOneField(Principal, on_delete=models.CASCADE, related_name="service_account")
     description = models.CharField(max_length=2000, blank=True)
+    email = models.EmailField(blank=True, help_text="Only in tokens of gateways that map it.")
     maximum_scopes = models.JSONField(default=list, help_text="Never issued beyond these; empty means no such limit.")
     default_scopes = models.JSONField(default=list, help_text="Issued when a request names no scope.")
     public_jwks = models.JSONField(default=list, blank=True, help_text="Public keys for private_key_jwt.")
@@ -121,6 +122,9 @@ class Gateway(EnvironmentOwned):
     routes = models.JSONField(default=list, blank=True, help_text="[{method, pattern, scopes, minimum_trust}]")
     acknowledged_kids = models.JSONField(default=list, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
+    fetched_kids = models.JSONField(default=list, blank=True)
+    fetched_at = models.DateTimeField(null=True, blank=True)
+    claims = models.JSONField(default=dict, blank=True, help_text="{claim: source}: what its tokens carry besides.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["Gateway"]()

@@ -80,6 +80,7 @@ class ServiceAccountInput(StrictSerializer):
 
     name = NameField()
     description = TextField(required=False, allow_blank=True)
+    email = serializers.EmailField(required=False, allow_blank=True, max_length=254)
     maximum_scopes = ScopesField(required=False)
     default_scopes = ScopesField(required=False)
     public_jwks = serializers.ListField(child=serializers.DictField(), max_length=10, required=False)
@@ -90,6 +91,7 @@ class ServiceAccountChange(StrictSerializer):
 
     name = NameField(required=False)
     description = TextField(required=False, allow_blank=True)
+    email = serializers.EmailField(required=False, allow_blank=True, max_length=254)
     maximum_scopes = ScopesField(required=False)
     default_scopes = ScopesField(required=False)
     public_jwks = serializers.ListField(child=serializers.DictField(), max_length=10, required=False)
@@ -114,6 +116,7 @@ class ServiceAccountOutput(serializers.ModelSerializer[ServiceAccount]):
             "client_id",
             "name",
             "description",
+            "email",
             "state",
             "maximum_scopes",
             "default_scopes",
@@ -165,6 +168,7 @@ class KeyOutput(serializers.ModelSerializer[ApiKey]):
             "address_ranges",
             "created_at",
             "rotated_at",
+            "rotate_after",
             "previous_valid_until",
             "expires_at",
             "revoked_at",
@@ -190,6 +194,7 @@ class GatewayInput(StrictSerializer):
     algorithm = TextField(max_length=10, required=False)
     admin_scope = TextField(max_length=100, required=False)
     url = serializers.URLField(max_length=500, required=False, allow_blank=True)
+    claims = serializers.DictField(child=TextField(max_length=20), required=False)
 
 
 class GatewayChange(StrictSerializer):
@@ -199,6 +204,7 @@ class GatewayChange(StrictSerializer):
     algorithm = TextField(max_length=10, required=False)
     admin_scope = TextField(max_length=100, required=False)
     url = serializers.URLField(max_length=500, required=False, allow_blank=True)
+    claims = serializers.DictField(child=TextField(max_length=20), required=False)
 
 
 class GatewayOutput(serializers.ModelSerializer[Gateway]):
@@ -206,6 +212,8 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
 
     state = serializers.CharField(source="principal.state", read_only=True)
     acknowledged_kids: Any = serializers.ListField(child=serializers.CharField())
+    fetched_kids: Any = serializers.ListField(child=serializers.CharField())
+    claims: Any = serializers.DictField(child=serializers.CharField())
 
     class Meta:
         model = Gateway
@@ -221,6 +229,9 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
             "state",
             "acknowledged_kids",
             "acknowledged_at",
+            "fetched_kids",
+            "fetched_at",
+            "claims",
             "created_at",
         ]
 

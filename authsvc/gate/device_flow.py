@@ -20,13 +20,12 @@ from rest_framework.exceptions import ValidationError
 
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.device_tokens import issue_device_tokens
-from authsvc.gate.issue import require_known_scopes
+from authsvc.gate.issue import gateway_of_audience, require_known_scopes
 from authsvc.gate.oauth_errors import (
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
     InvalidScopeRequested,
-    InvalidTarget,
     OAuthError,
 )
 from authsvc.gate.token import TokenAnswer, TokenCall, register_grant
@@ -42,8 +41,6 @@ from devices.models import Device, DeviceAuthorization, DeviceType
 from devices.services.authenticate import Attempt, DeviceNotActive, ProvenDevice, accept_proof
 from devices.services.enrol import REQUEST_SECONDS, Enrolment, Identity, enrol_device
 from devices.states import State
-from rbac.models import Gateway
-from rbac.services.gateways import find_gateway_by_audience
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 RECORDED_AS = "device_code"  # the grant type as stored and audited
@@ -103,7 +100,8 @@ def device_authorization_endpoint(request: HttpRequest, tenant: str, environment
     place = get_environment(tenant=tenant, environment=environment)
     form = form_of(request)
     client = _client(request, place, form, now)
-    gateway = _gateway(client.caller, form)
+    audience = str(form.get("audience") or form.get("resource") or "")
+    gateway = gateway_of_audience(place.tenant_id, place.id, audience)
     scopes = _scopes(client.caller, form)
     _require_room(client, now)
     device_code = secrets.token_urlsafe(32)
@@ -173,18 +171,6 @@ def _registered_name(place: Environment, client_id: str) -> str:
     if principal is None:
         raise InvalidClient
     return principal.name
-
-
-def _gateway(caller: Caller, form: QueryDict) -> Gateway | None:
-    audience = str(form.get("audience") or form.get("resource") or "")
-    if not audience:
-        return None
-    gateway = find_gateway_by_audience(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience
-    )
-    if gateway is None:
-        raise InvalidTarget
-    return gateway
 
 
 def _scopes(caller: Caller, form: QueryDict) -> list[str]:

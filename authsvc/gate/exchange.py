@@ -16,11 +16,11 @@ from django.http import HttpRequest
 from authsvc.audit.record import record
 from authsvc.gate.authentication import admit
 from authsvc.gate.clients import authenticate_client, client_caller, has_client_proof
-from authsvc.gate.issue import Asked, Holder, issue_token
+from authsvc.gate.issue import Asked, Holder, gateway_of_audience, issue_token
 from authsvc.gate.oauth_errors import InvalidRequest, InvalidScopeRequested, InvalidTarget
 from authsvc.gate.refresh_grant import issue_refresh
 from authsvc.gate.token import TokenAnswer, TokenCall, asked_of, register_grant
-from authsvc.tenants.models import Environment, Principal, PrincipalKind
+from authsvc.tenants.models import Principal, PrincipalKind
 from authsvc.tokens.api_keys import verify_opaque
 from authsvc.tokens.claims import MAXIMUM_ACTORS, TokenRefused
 from authsvc.tokens.formats import TokenType, is_opaque_shaped
@@ -39,7 +39,6 @@ from rbac.credential_kinds import CredentialKind, limit_to_kind
 from rbac.models import Gateway, ServiceAccount
 from rbac.scopes import AUTHSVC_ADMIN, intersect
 from rbac.services.effective import effective_scopes
-from rbac.services.gateways import find_gateway_by_audience
 
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 ACCESS_TOKEN_TYPE = "urn:ietf:params:oauth:token-type:access_token"
@@ -119,7 +118,7 @@ def _require_type(raw: str, stated: str, field: str) -> None:
 
 
 def _subject(call: TokenCall, audience: str) -> tuple[Subject, Gateway | None]:
-    gateway = _gateway(call.place, audience)
+    gateway = gateway_of_audience(call.place.tenant_id, call.place.id, audience)
     raw = call.form.get("subject_token", "")
     if _opaque_type(raw) == TokenType.DEVICE_SECRET:
         return _device_subject(call, raw, gateway), gateway
@@ -127,7 +126,7 @@ def _subject(call: TokenCall, audience: str) -> tuple[Subject, Gateway | None]:
     seen = _admitted(call, raw, wanted, BAD_SUBJECT)
     if seen.proof == CredentialKind.ACCESS_TOKEN and audience not in {"", seen.audience}:
         raise InvalidTarget("A token keeps its audience.")
-    at = gateway or _gateway(call.place, seen.audience)
+    at = gateway or gateway_of_audience(seen.tenant_id, seen.environment_id, seen.audience)
     scopes = limit_to_kind(
         CredentialKind(seen.proof), seen.scopes, audience=Audience.GATEWAY if at else Audience.AUTHSVC
     )
@@ -224,15 +223,6 @@ def _limits(caller: Caller, subject: Subject, gateway: Gateway | None) -> tuple[
     if subject.proof == CredentialKind.ACCESS_TOKEN or not account.default_scopes:
         return limit, limit
     return limit, intersect(limit, mean(account.default_scopes), admin_scope=admin_scope)
-
-
-def _gateway(place: Environment, audience: str) -> Gateway | None:
-    if audience in {"", API_AUDIENCE}:
-        return None
-    gateway = find_gateway_by_audience(tenant_id=place.tenant_id, environment_id=place.id, audience=audience)
-    if gateway is None:
-        raise InvalidTarget
-    return gateway
 
 
 def _opaque_type(raw: str) -> TokenType | None:

@@ -6,13 +6,15 @@ An empty request gets the client's default set, never everything. Raises the OAu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from authsvc.gate.claim_values import claims_for
 from authsvc.gate.oauth_errors import InvalidScopeRequested, InvalidTarget
-from authsvc.tenants.models import Principal, Tenant
+from authsvc.tenants.models import Principal
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM
+from authsvc.tokens.policy import access_token_seconds
 from authsvc.tokens.services import MintedToken, TokenRequest, mint
 from authsvc.web.caller import Caller
 from devices.services.trust import DeviceTrust
@@ -35,6 +37,7 @@ class Asked:
     ttl_seconds: int | None = None
     family_id: str = ""
     actors: tuple[str, ...] = ()
+    session_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Holder:
 
 def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) -> MintedToken:
     """Mint an access token for ``holder`` in the caller's environment, within all four limits."""
-    gateway = _gateway(caller, asked.audience)
+    gateway = gateway_of_audience(caller.tenant_id, caller.environment_id, asked.audience)
     scopes = issuable_scopes(caller, holder, asked.scopes, gateway, now=now)
     request = TokenRequest(
         principal_id=holder.principal.id,
@@ -66,7 +69,11 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
         family_id=asked.family_id,
         actors=asked.actors,
         algorithm=gateway.algorithm if gateway else DEFAULT_ALGORITHM,
+        session_id=asked.session_id,
     )
+    if gateway is not None and gateway.claims:
+        more = claims_for(gateway, request, holder.principal, environment=caller.environment, now=now)
+        request = replace(request, more_claims=more)
     return mint(caller, request, now=now)
 
 
@@ -87,6 +94,16 @@ def issuable_scopes(
     return expand_for_agno(issued) if gateway and gateway.kind == GatewayKind.AGNO else issued
 
 
+def gateway_of_audience(tenant_id: str, environment_id: str, audience: str) -> Gateway | None:
+    """Return the gateway a client names; none or our own name means our own API. Raises ``InvalidTarget``."""
+    if audience in {"", API_AUDIENCE}:
+        return None
+    gateway = find_gateway_by_audience(tenant_id=tenant_id, environment_id=environment_id, audience=audience)
+    if gateway is None:
+        raise InvalidTarget
+    return gateway
+
+
 def for_audience(scopes: Sequence[str], gateway: Gateway | None) -> frozenset[str]:
     """Return those scopes that mean something to the audience."""
     return scopes_of_own_api(scopes) if gateway is None else scopes_of_gateways(scopes)
@@ -101,17 +118,6 @@ def require_known_scopes(caller: Caller, requested: Sequence[str]) -> None:
         raise InvalidScopeRequested(f"Unknown scope: {unknown[0][:100]}")
 
 
-def _gateway(caller: Caller, audience: str) -> Gateway | None:
-    if audience in {"", API_AUDIENCE}:
-        return None
-    gateway = find_gateway_by_audience(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience
-    )
-    if gateway is None:
-        raise InvalidTarget
-    return gateway
-
-
 def _ttl(caller: Caller, asked: Asked) -> int:
-    ceiling = Tenant.objects.values_list("access_token_ttl_seconds", flat=True).get(id=caller.tenant_id)
+    ceiling = access_token_seconds(caller)
     return min(asked.ttl_seconds or ceiling, ceiling)

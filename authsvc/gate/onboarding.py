@@ -9,6 +9,7 @@ from django.db import transaction
 from authsvc.tenants.models import Environment, Tenant
 from authsvc.tenants.services import create_environment, create_tenant, environment_caller, tenant_caller
 from authsvc.tokens.keys import active_key
+from authsvc.tokens.policy import create_token_policy
 from authsvc.vault.services import active_data_key
 from authsvc.web.caller import Caller
 from rbac.services.roles import create_preset_roles
@@ -32,8 +33,9 @@ def open_environment(caller: Caller, *, tenant: Tenant, name: str, now: datetime
 
 
 def equip_environment(caller: Caller, environment: Environment, *, now: datetime) -> None:
-    """Give an environment its data key, its signing key and the preset roles it lacks."""
+    """Give an environment its data key, its signing key, its token policy and the preset roles it lacks."""
     inside = environment_caller(caller, environment)
     active_data_key(inside, now=now)
     active_key(inside, now=now)
+    create_token_policy(inside)
     create_preset_roles(inside, now=now)

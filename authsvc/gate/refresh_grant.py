@@ -2,13 +2,14 @@
 
 A service account authenticates as the client it is; a device is a public client and its refresh token names it. The
 scope may only narrow, the audience stays, and everything a first token is checked for is checked again: principal,
-tenant, device, grants, trust. Refused alike: unknown, foreign, expired, ended. A spent token ends its family.
+tenant, device, grants, trust. Refused alike: unknown, foreign, expired, ended, spent. A spent token ends its family,
+unless the request lost a race: then it was here before the winner was answered, and is only refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -25,6 +26,8 @@ from authsvc.tokens.refresh import (
     RefreshReused,
     end_reused_family,
     find_refresh_token,
+    has_lost_race,
+    note_answer,
     require_usable,
     spend_refresh_token,
     start_family,
@@ -82,12 +85,24 @@ def _refresh(call: TokenCall) -> TokenAnswer:
         raise InvalidGrant from refusal
     try:
         require_usable(token, now=call.now)
-        return _exchange(caller, token, asked_of(call.form, REFRESH_TOKEN), call.now)
+        answer = _exchange(caller, token, asked_of(call.form, REFRESH_TOKEN), call.now)
     except RefreshReused as reuse:
-        end_reused_family(caller, family=token.family, now=call.now)
+        _answer_reuse(call, caller, token)
         raise InvalidGrant from reuse
     except TokenRefused as refusal:
         raise InvalidGrant from refusal
+    note_answer(token, at=datetime.now(UTC))
+    return answer
+
+
+def _answer_reuse(call: TokenCall, caller: Caller, token: RefreshToken) -> None:
+    """End the family of a token that came back; the loser of a race leaves it alone. Both are audited."""
+    if not has_lost_race(token, arrived_at=call.arrived_at, now=call.now):
+        end_reused_family(caller, family=token.family, now=call.now)
+        return
+    detail = {"client_id": token.family.client_id, "grant_type": REFRESH_TOKEN, "error": "lost a race"}
+    record(caller, "token.refused", subject_id=token.family_id, detail=detail, now=call.now)
+    note_answer(token, at=datetime.now(UTC))
 
 
 def _exchange(caller: Caller, token: RefreshToken, asked: Asked, now: datetime) -> TokenAnswer:

@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
-from authsvc.tokens.models import IssuedToken, SigningKey
+from authsvc.tokens.models import IssuedToken, SigningKey, TokenPolicy
+from authsvc.tokens.policy import LIMITS
 from authsvc.web.serializers import IdentifierField, ScopesField, StrictSerializer, TextField
 from devices.serializers import AuthenticatedOutput
 
@@ -216,6 +217,28 @@ class RevokedCount(serializers.Serializer[Any]):
     revoked = serializers.IntegerField()
 
 
+class DiagnosisInput(StrictSerializer):
+    """A token that is not accepted, and the gateway it was shown to; our own API without one."""
+
+    token = TextField(max_length=16_384)
+    gateway = IdentifierField(required=False)
+
+
+class CheckOutput(serializers.Serializer[Any]):
+    """One check of the verifier."""
+
+    name = serializers.CharField()
+    passed = serializers.BooleanField()
+    detail = serializers.CharField()
+
+
+class DiagnosisOutput(serializers.Serializer[Any]):
+    """The checks in their order, up to the first that failed."""
+
+    accepted = serializers.BooleanField()
+    checks = CheckOutput(many=True)
+
+
 class SigningKeyOutput(serializers.ModelSerializer[SigningKey]):
     """A signing key: its public half and its place in the rotation."""
 
@@ -234,6 +257,28 @@ class SigningKeyOutput(serializers.ModelSerializer[SigningKey]):
             "activated_at",
             "retire_at",
         ]
+
+
+class TokenPolicyInput(StrictSerializer):
+    """What may change in an environment's token policy; what is not named stays."""
+
+    access_token_seconds = serializers.IntegerField(required=False, allow_null=True)
+    refresh_idle_days = serializers.IntegerField(required=False)
+    refresh_total_days = serializers.IntegerField(required=False)
+    api_key_days = serializers.IntegerField(required=False)
+    gateway_token_days = serializers.IntegerField(required=False)
+    device_secret_days = serializers.IntegerField(required=False)
+    rotation_due_days = serializers.IntegerField(required=False)
+    rotate_keys_after_days = serializers.IntegerField(required=False, allow_null=True)
+    key_lead_days = serializers.IntegerField(required=False)
+
+
+class TokenPolicyOutput(serializers.ModelSerializer[TokenPolicy]):
+    """How long proofs live in the environment and when its signing keys rotate."""
+
+    class Meta:
+        model = TokenPolicy
+        fields: ClassVar = list(LIMITS)
 
 
 class RotationRequest(StrictSerializer):

@@ -18,22 +18,25 @@ from authsvc.gate.oauth_errors import InvalidRequest, UnauthorizedClient, Unsupp
 from authsvc.tenants.models import Environment, PrincipalKind
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.services import MintedToken
+from authsvc.web.arrival import waited
 from authsvc.web.secret_text import SecretText
 from devices.services.trust import DeviceTrust
 from rbac.models import ServiceAccount
 
 CLIENT_CREDENTIALS = "client_credentials"
 SERVICE_TRUST = 1
+MAXIMUM_SESSION_ID = 255
 
 
 @dataclass(frozen=True, slots=True)
 class TokenCall:
-    """One request to the token endpoint; nobody is authenticated yet."""
+    """One request to the token endpoint; nobody is authenticated yet. ``arrived_at`` is before any waiting."""
 
     request: HttpRequest
     place: Environment
     form: QueryDict
     now: datetime
+    arrived_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def grant_types() -> tuple[str, ...]:
 
 def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
     """Answer a token request of one environment; errors are RFC 6749 JSON."""
+    wait = waited(request)
     now = datetime.now(UTC)
     place = get_environment(tenant=tenant, environment=environment)
     form = form_of(request)
@@ -72,7 +76,7 @@ def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonR
     if handler is None:
         authenticate_client(request, place, now=now)
         raise UnsupportedGrantType
-    return token_response(handler(TokenCall(request, place, form, now)), now=now)
+    return token_response(handler(TokenCall(request, place, form, now, now - wait)), now=now)
 
 
 def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:
@@ -93,11 +97,18 @@ def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:
 
 
 def asked_of(form: QueryDict, grant_type: str) -> Asked:
-    """Return what the form asks for; raises ``InvalidRequest`` when audience and resource differ."""
+    """Return what the form asks for; raises ``InvalidRequest`` when audience and resource differ.
+
+    ``session_id`` is the client's own name for a conversation: the token carries it, nothing here reads it.
+    """
     audience, resource = form.get("audience", ""), form.get("resource", "")
     if audience and resource and audience != resource:
         raise InvalidRequest("audience and resource name different targets.")
-    return Asked(tuple(form.get("scope", "").split()), audience or resource, grant_type)
+    session_id = str(form.get("session_id", ""))
+    if len(session_id) > MAXIMUM_SESSION_ID or not session_id.isprintable():
+        raise InvalidRequest(f"session_id is a printable text of at most {MAXIMUM_SESSION_ID} characters.")
+    scopes = tuple(form.get("scope", "").split())
+    return Asked(scopes, audience or resource, grant_type, session_id=session_id)
 
 
 def service_holder(account: ServiceAccount) -> Holder:

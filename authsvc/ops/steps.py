@@ -18,6 +18,7 @@ from authsvc.ops.retention import purge
 from authsvc.tokens.keys import retire_due_keys
 from devices.services.review import review_devices
 from profiles.refresh import refresh_due
+from rbac.services.key_schedule import rotate_due_keys
 
 log = structlog.get_logger("authsvc.worker")
 MINUTE = 60
@@ -52,6 +53,11 @@ def purge_all(now: datetime) -> int:
     return sum(purge(now=now).values())
 
 
+def rotate_signing_keys(now: datetime) -> int:
+    """Publish and activate signing keys where the environment's policy says so; return how many moved."""
+    return rotate_due_keys(now=now)
+
+
 def retire_signing_keys(now: datetime) -> int:
     """Retire signing keys whose last token is dead; return how many."""
     return len(retire_due_keys(now=now))
@@ -70,6 +76,7 @@ def review_trust(now: datetime) -> int:
 STEPS: tuple[Step, ...] = (
     Step("refresh_logins", MINUTE, refresh_logins),
     Step("review_devices", 5 * MINUTE, review_trust),
+    Step("rotate_signing_keys", HOUR, rotate_signing_keys),
     Step("retire_signing_keys", HOUR, retire_signing_keys),
     Step("sign_checkpoints", HOUR, sign_checkpoints),
     Step("purge", HOUR, purge_all),

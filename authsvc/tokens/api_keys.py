@@ -17,7 +17,8 @@ from authsvc.audit.record import record
 from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse
-from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind
+from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind, TokenPolicy
+from authsvc.tokens.policy import token_policy
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
@@ -25,7 +26,17 @@ from authsvc.web.secret_text import SecretText
 
 LAST_USED_SECONDS = 60
 DEFAULT_LIFE_DAYS = 90
-MAXIMUM_LIFE_DAYS = 365
+CLIENT_SECRET_DAYS = 365
+
+
+ROTATED_FIELDS = (
+    "previous_secret_hash",
+    "previous_valid_until",
+    "secret_hash",
+    "last_four",
+    "rotated_at",
+    "rotate_after",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,10 @@ def issue_api_key(
 ) -> IssuedKey:
     """Issue a long opaque proof to a principal of the caller's environment; raises ``ValidationFailed``.
 
-    Without ``expires_at`` an API key or gateway token lives 90 days; client and device secrets have no end.
+    Without ``expires_at`` an API key or gateway token lives 90 days and a device secret as long as the environment's
+    policy allows; a client secret has no end.
     """
+    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
     token = generate(TYPE_OF_KIND[kind], caller.environment)
     key = ApiKey(
         id=f"key_{token.id}",
@@ -64,7 +77,8 @@ def issue_api_key(
         scopes=list(scopes),
         address_ranges=checked_address_ranges(address_ranges),
         created_at=now,
-        expires_at=_checked_expiry(kind, expires_at, now),
+        rotate_after=now + timedelta(days=policy.rotation_due_days),
+        expires_at=_checked_expiry(kind, expires_at, policy, now),
     )
     with transaction.atomic():
         key.save(force_insert=True)
@@ -116,9 +130,9 @@ def rotate_api_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now: da
         locked.previous_valid_until = now + timedelta(seconds=overlap_seconds)
         locked.secret_hash = keyed_hash(pepper(), token.text)
         locked.last_four, locked.rotated_at = token.last_four, now
-        locked.save(
-            update_fields=["previous_secret_hash", "previous_valid_until", "secret_hash", "last_four", "rotated_at"]
-        )
+        policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+        locked.rotate_after = now + timedelta(days=policy.rotation_due_days)
+        locked.save(update_fields=ROTATED_FIELDS)
         detail = {
             "kind": locked.kind,
             "principal_id": locked.principal_id,
@@ -205,10 +219,32 @@ def _refusal(key: ApiKey, address: str, now: datetime) -> str:
     return ""
 
 
-def _checked_expiry(kind: ApiKeyKind, expires_at: datetime | None, now: datetime) -> datetime | None:
+def _checked_expiry(
+    kind: ApiKeyKind, expires_at: datetime | None, policy: TokenPolicy, now: datetime
+) -> datetime | None:
+    maximum = _maximum_days(kind, policy)
     if expires_at is None:
-        ends = kind in {ApiKeyKind.API_KEY, ApiKeyKind.GATEWAY_TOKEN}
-        return now + timedelta(days=DEFAULT_LIFE_DAYS) if ends else None
-    if not now < expires_at <= now + timedelta(days=MAXIMUM_LIFE_DAYS):
-        raise ValidationFailed(errors={"expires_at": [f"Choose a time within the next {MAXIMUM_LIFE_DAYS} days."]})
+        days = _default_days(kind, maximum)
+        return now + timedelta(days=days) if days else None
+    if not now < expires_at <= now + timedelta(days=maximum):
+        raise ValidationFailed(errors={"expires_at": [f"Choose a time within the next {maximum} days."]})
     return expires_at
+
+
+def _maximum_days(kind: ApiKeyKind, policy: TokenPolicy) -> int:
+    match kind:
+        case ApiKeyKind.API_KEY:
+            return policy.api_key_days
+        case ApiKeyKind.GATEWAY_TOKEN:
+            return policy.gateway_token_days
+        case ApiKeyKind.DEVICE_SECRET:
+            return policy.device_secret_days
+        case ApiKeyKind.CLIENT_SECRET:
+            return CLIENT_SECRET_DAYS
+
+
+def _default_days(kind: ApiKeyKind, maximum: int) -> int:
+    """Return how long a proof lives when nobody says; 0 is for ever."""
+    if kind == ApiKeyKind.CLIENT_SECRET:
+        return 0
+    return maximum if kind == ApiKeyKind.DEVICE_SECRET else min(DEFAULT_LIFE_DAYS, maximum)

@@ -23,6 +23,7 @@ from authsvc.web.problems import Conflict
 from authsvc.web.secret_text import SecretText
 
 RETIRING_SECONDS = MAXIMUM_LIFE_SECONDS + 60
+KEY_SET_SECONDS = 300  # how long anybody may keep a fetched key set
 DEVELOPMENT = "dev"
 
 
@@ -75,8 +76,16 @@ def active_key(caller: Caller, *, algorithm: str = DEFAULT_ALGORITHM, now: datet
 
 def stage_next_key(caller: Caller, *, algorithm: str, now: datetime) -> SigningKey:
     """Publish a next key (or return the one already published); it signs nothing until it is activated."""
-    waiting = SigningKey.objects.for_environment(caller).filter(algorithm=algorithm, state=SigningKeyState.NEXT)
-    return waiting.first() or create_signing_key(caller, algorithm=algorithm, state=SigningKeyState.NEXT, now=now)
+    waiting = find_next_key(caller, algorithm=algorithm)
+    if waiting is not None:
+        return waiting
+    try:
+        return create_signing_key(caller, algorithm=algorithm, state=SigningKeyState.NEXT, now=now)
+    except IntegrityError:  # another process published it first; the constraint allows one
+        winner = find_next_key(caller, algorithm=algorithm)
+        if winner is None:
+            raise
+        return winner
 
 
 def find_next_key(caller: Caller, *, algorithm: str) -> SigningKey | None:

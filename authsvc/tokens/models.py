@@ -65,11 +65,46 @@ class SigningKey(EnvironmentOwned):
                 fields=["environment", "algorithm", "audience"],
                 condition=models.Q(state="active"),
                 name="signing_key_one_active_per_algorithm",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["environment", "algorithm", "audience"],
+                condition=models.Q(state="next"),
+                name="signing_key_one_next_per_algorithm",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.kid
+
+
+class TokenPolicy(EnvironmentOwned):
+    """How long proofs of one environment live and when its keys rotate; without a row, the defaults hold.
+
+    ``access_token_seconds`` empty means the tenant's own lifetime; ``rotate_keys_after_days`` empty means by hand.
+    """
+
+    environment = models.OneToOneField(
+        "authsvc.Environment", primary_key=True, on_delete=models.CASCADE, related_name="token_policy"
+    )
+    access_token_seconds = models.PositiveIntegerField(null=True, blank=True)
+    refresh_idle_days = models.PositiveSmallIntegerField(default=30)
+    refresh_total_days = models.PositiveSmallIntegerField(default=90)
+    api_key_days = models.PositiveSmallIntegerField(default=365)
+    gateway_token_days = models.PositiveSmallIntegerField(default=365)
+    device_secret_days = models.PositiveSmallIntegerField(default=180)
+    rotation_due_days = models.PositiveSmallIntegerField(default=30)
+    rotate_keys_after_days = models.PositiveSmallIntegerField(null=True, blank=True)
+    key_lead_days = models.PositiveSmallIntegerField(default=7)
+
+    objects = TenantScopedManager["TokenPolicy"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        verbose_name_plural = "token policies"
+        ordering = ["environment__tenant__slug", "environment__name"]
+
+    def __str__(self) -> str:
+        return f"token policy of {self.environment}"
 
 
 class IssuedToken(EnvironmentOwned):
@@ -155,7 +190,10 @@ class RefreshFamily(EnvironmentOwned):
 
 
 class RefreshToken(EnvironmentOwned):
-    """One single-use proof of a family: spending it and making its child is one transaction."""
+    """One single-use proof of a family: spending it and making its child is one transaction.
+
+    ``answered_at`` is when the last of the requests that raced for it was about to be answered (ADR 4).
+    """
 
     id = models.CharField(primary_key=True, max_length=40)
     family = models.ForeignKey(RefreshFamily, on_delete=models.CASCADE, related_name="tokens")
@@ -163,6 +201,7 @@ class RefreshToken(EnvironmentOwned):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     spent_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantScopedManager["RefreshToken"]()
 
@@ -213,6 +252,7 @@ class ApiKey(EnvironmentOwned):
     address_ranges = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True)
+    rotate_after = models.DateTimeField(null=True, blank=True, help_text="From then on a new secret is due.")
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)

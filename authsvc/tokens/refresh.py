@@ -1,8 +1,8 @@
 """Refresh families: start, find, spend, end (RFC 6749 §6, RFC 9700 §4.14.2).
 
 Every refresh token works once. Spending it is one conditional UPDATE in the transaction that makes its only child and
-the new access token, so of any number of simultaneous attempts exactly one wins. A spent token that comes back ends
-its family, whoever sends it and however soon: the loser of a race is not told apart from a thief.
+the new access token, so of any number of simultaneous attempts exactly one wins. A request that was already here when
+the winner was answered has lost a race and is refused; one that arrives later is a reuse and ends the family (ADR 4).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import TokenType, generate, is_same_hash, keyed_hash, parse
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken
+from authsvc.tokens.policy import token_policy
 from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
 
-SLIDING_DAYS = 30
-ABSOLUTE_DAYS = 90
+RACE_SECONDS = 10  # a race lasts no longer than this from the moment the token was spent
 
 
 class RefreshReused(TokenRefused):
-    """The token was spent before; its family has to end."""
+    """The token was spent before; unless that was in the same race, its family has to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class SpentRefresh:
 def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: datetime) -> SecretText:
     """Start a family behind a fresh access token, which ends with it; returns the first refresh token."""
     claims = minted.claims
+    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
     family = RefreshFamily(
         tenant_id=caller.tenant_id,
         environment_id=caller.environment_id,
@@ -51,12 +52,12 @@ def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: d
         trust_level=claims.trust_level,
         grant_type=grant_type,
         created_at=now,
-        expires_at=now + timedelta(days=ABSOLUTE_DAYS),
+        expires_at=now + timedelta(days=policy.refresh_total_days),
     )
     with transaction.atomic():
         family.save(force_insert=True)
         IssuedToken.objects.for_environment(caller).filter(id=claims.jti).update(family_id=family.id)
-        first = _add_token(family, caller.environment, now)
+        first = _add_token(family, caller.environment, policy.refresh_idle_days, now)
         detail = {
             "family_id": family.id,
             "principal_id": claims.subject,
@@ -110,7 +111,30 @@ def spend_refresh_token(caller: Caller, *, token: RefreshToken, now: datetime) -
     unspent = RefreshToken.objects.for_environment(caller).filter(id=token.id, spent_at__isnull=True)
     if not unspent.update(spent_at=now):
         raise RefreshReused("reused")
-    return SpentRefresh(token.family, _add_token(token.family, caller.environment, now))
+    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+    return SpentRefresh(token.family, _add_token(token.family, caller.environment, policy.refresh_idle_days, now))
+
+
+def note_answer(token: RefreshToken, *, at: datetime) -> None:
+    """Note when a request that raced for a spent token is about to be answered; call it after its transaction.
+
+    What arrives from then on is no part of the race.
+    """
+    tokens = RefreshToken.objects.for_tenant(token.tenant_id).filter(id=token.id, spent_at__isnull=False)
+    tokens.update(answered_at=at)
+
+
+def has_lost_race(token: RefreshToken, *, arrived_at: datetime, now: datetime) -> bool:
+    """True when a request with a spent token was here before the race for it was over.
+
+    The race is over once everybody in it is answered, and ``RACE_SECONDS`` after the token was spent at the latest. A
+    winner that is not answered yet leaves ``answered_at`` empty.
+    """
+    tokens = RefreshToken.objects.for_tenant(token.tenant_id).filter(id=token.id)
+    found = tokens.values_list("spent_at", "answered_at").first()
+    if found is None or found[0] is None or now - found[0] > timedelta(seconds=RACE_SECONDS):
+        return False
+    return found[1] is None or arrived_at < found[1]
 
 
 def end_family(caller: Caller, *, family: RefreshFamily, reason: str, now: datetime) -> bool:
@@ -134,7 +158,7 @@ def end_reused_family(caller: Caller, *, family: RefreshFamily, now: datetime) -
         record(caller, "token.reuse_detected", subject_id=family.id, detail=detail, now=now)
 
 
-def _add_token(family: RefreshFamily, environment: str, now: datetime) -> SecretText:
+def _add_token(family: RefreshFamily, environment: str, idle_days: int, now: datetime) -> SecretText:
     token = generate(TokenType.REFRESH_TOKEN, environment)
     RefreshToken(
         id=_row_id(token.id),
@@ -143,7 +167,7 @@ def _add_token(family: RefreshFamily, environment: str, now: datetime) -> Secret
         family=family,
         secret_hash=keyed_hash(pepper(), token.text),
         created_at=now,
-        expires_at=min(now + timedelta(days=SLIDING_DAYS), family.expires_at),
+        expires_at=min(now + timedelta(days=idle_days), family.expires_at),
     ).save(force_insert=True)
     return token.text
 

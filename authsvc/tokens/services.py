@@ -5,8 +5,8 @@ What a principal may do is decided above and comes in as a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -51,7 +51,10 @@ class VerifiedToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What is to be minted; everything in it was decided by the floors above."""
+    """What is to be minted; everything in it was decided by the floors above.
+
+    ``more_claims`` stand beside ours and never replace one.
+    """
 
     principal_id: str
     client_id: str
@@ -64,6 +67,8 @@ class TokenRequest:
     family_id: str = ""
     actors: tuple[str, ...] = ()
     algorithm: str = DEFAULT_ALGORITHM
+    session_id: str = ""
+    more_claims: Mapping[str, str | int | list[str]] = field(default_factory=dict)
 
 
 def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken:
@@ -71,7 +76,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
     claims = _claims(caller, request, now)
     with transaction.atomic():
         key = _minting_key(caller, request, now)
-        text = signing_backend(key).encode(as_payload(claims))
+        text = signing_backend(key).encode({**request.more_claims, **as_payload(claims)})
         IssuedToken(
             id=claims.jti,
             tenant_id=caller.tenant_id,
@@ -167,6 +172,7 @@ def _claims(caller: Caller, request: TokenRequest, now: datetime) -> AccessClaim
         scopes=tuple(sorted(request.scopes)),
         trust_level=request.trust_level,
         device_id=request.device_id,
+        session_id=request.session_id,
         actors=request.actors,
     )
 

@@ -27,6 +27,7 @@ class ServiceAccountForm(forms.Form):
 
     name = forms.CharField(max_length=200)
     description = forms.CharField(max_length=2000, required=False)
+    email = forms.EmailField(required=False, help_text="Only in tokens of gateways that map it.")
     default_scopes = ScopesText(required=False, help_text="Issued when a request names no scope.")
     maximum_scopes = ScopesText(required=False, help_text="Never issued beyond these; empty means no such limit.")
 
@@ -53,7 +54,17 @@ class ServiceAccountAdmin(HouseAdmin):
     list_filter = (PlaceFilter,)
     search_fields = ("id", "principal__name")
     list_select_related = ("principal", "environment__tenant")
-    fields = ("id", "name", "state", "environment", "description", "default_scopes", "maximum_scopes", "created_at")
+    fields = (
+        "id",
+        "name",
+        "state",
+        "environment",
+        "description",
+        "email",
+        "default_scopes",
+        "maximum_scopes",
+        "created_at",
+    )
     readonly_fields = fields
     service_add_form = ServiceAccountForm
     add_scope = "service_accounts:write"
@@ -75,6 +86,7 @@ class ServiceAccountAdmin(HouseAdmin):
             caller,
             name=fields["name"],
             description=fields["description"],
+            email=fields["email"],
             default_scopes=fields["default_scopes"],
             maximum_scopes=fields["maximum_scopes"],
             now=now,

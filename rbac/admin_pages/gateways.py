@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
 from authsvc.tenants.admin_filters import PlaceFilter
+from authsvc.tenants.admin_forms import lines
 from authsvc.tokens.jwt import ALGORITHMS
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, shown_key
+from rbac.claim_mapping import SOURCES
 from rbac.models import Gateway, GatewayKind
-from rbac.services.gateways import create_gateway, delete_gateway, issue_gateway_token
+from rbac.services.gateways import create_gateway, delete_gateway, issue_gateway_token, update_gateway
+
+SEEN = ("fetched_kids", "fetched_at", "acknowledged_kids", "acknowledged_at", "claims")
 
 
 class GatewayForm(forms.Form):
@@ -32,6 +38,21 @@ class GatewayTokenForm(forms.Form):
     name = forms.CharField(max_length=200, required=False)
 
 
+class ClaimsForm(forms.Form):
+    """What the gateway's tokens carry besides the standard claims."""
+
+    claims = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "cols": 60, "spellcheck": "false"}),
+        help_text=f"One a line, claim=source, e.g. user_id=subject. Sources: {', '.join(sorted(SOURCES))}.",
+    )
+
+    def clean_claims(self) -> dict[str, str]:
+        """Return the mapping."""
+        pairs = [line.partition("=") for line in lines(self.cleaned_data["claims"])]
+        return {claim.strip(): source.strip() for claim, _, source in pairs}
+
+
 @admin.register(Gateway)
 class GatewayAdmin(HouseAdmin):
     """Agent servers that trust our tokens."""
@@ -40,7 +61,7 @@ class GatewayAdmin(HouseAdmin):
     list_filter = (PlaceFilter,)
     search_fields = ("id", "name", "audience")
     list_select_related = ("environment__tenant",)
-    fields = ("id", "name", "kind", "audience", "environment", "algorithm", "admin_scope", "url", "created_at")
+    fields = ("id", "name", "kind", "audience", "environment", "algorithm", "admin_scope", "url", *SEEN, "created_at")
     readonly_fields = fields
     service_add_form = GatewayForm
     add_scope = "gateways:write"
@@ -59,10 +80,19 @@ class GatewayAdmin(HouseAdmin):
         )
         return f"Gateway {gateway} is registered; its audience is {gateway.audience}."
 
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Return the present claims, one a line."""
+        return {"claims": "\n".join(f"{claim}={source}" for claim, source in row.claims.items())}
+
     @staticmethod
     def _issue(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> ShownOnce:
         issued = issue_gateway_token(caller, gateway=row, name=fields["name"], now=now)
         return shown_key("Gateway token", issued, str(row))
+
+    @staticmethod
+    def _claims(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> str:
+        update_gateway(caller, gateway=row, claims=fields["claims"], now=now)
+        return f"Tokens for {row} carry {', '.join(row.claims) or 'no further claims'} from now on."
 
     @staticmethod
     def _delete(caller: Caller, row: Gateway, _fields: Fields, now: datetime) -> str:
@@ -72,5 +102,6 @@ class GatewayAdmin(HouseAdmin):
 
     service_actions = (
         ServiceAction("token", "Issue gateway token", "gateways:write", GatewayTokenForm, _issue),
+        ServiceAction("claims", "Choose claims", "gateways:write", ClaimsForm, _claims),
         ServiceAction("delete", "Delete", "gateways:write", NothingForm, _delete, is_dangerous=True),
     )

@@ -46,6 +46,14 @@ def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | No
     return EffectiveRights(scopes, min(ends, default=None))
 
 
+def effective_roles(*, tenant_id: str, principal_id: str, gateway: Gateway, now: datetime) -> list[str]:
+    """Return the names of the roles a principal holds at a gateway, in order."""
+    grants = Grant.objects.for_tenant(tenant_id).filter(principal_id=principal_id, revoked_at__isnull=True)
+    living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), role__isnull=False)
+    here = living.filter(Q(gateway__isnull=True) | Q(gateway=gateway))
+    return sorted(set(here.values_list("role__name", flat=True)))
+
+
 def require_may_hand_out(caller: Caller, scopes: Iterable[str], *, gateway: Gateway | None, now: datetime) -> None:
     """Raise ``NotHeld`` unless the caller holds every scope it hands out.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -18,9 +18,12 @@ from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
+from rbac.claim_mapping import checked_mapping
 from rbac.models import Gateway, GatewayKind
 from rbac.scopes import AGENTOS_ADMIN, parse_admin_scope
 from rbac.services.roles import NameTaken
+
+FETCH_STAMP_SECONDS = 60
 
 
 def create_gateway(
@@ -32,6 +35,7 @@ def create_gateway(
     algorithm: str = DEFAULT_ALGORITHM,
     admin_scope: str = AGENTOS_ADMIN,
     url: str = "",
+    claims: Mapping[str, str] | None = None,
     now: datetime,
 ) -> Gateway:
     """Register a gateway; its audience defaults to its id. Raises ``ValidationFailed`` or ``NameTaken``."""
@@ -51,6 +55,7 @@ def create_gateway(
             algorithm=algorithm,
             admin_scope=parse_admin_scope(admin_scope),
             url=url,
+            claims=checked_mapping(claims or {}),
             created_at=now,
         )
         if Gateway.objects.for_environment(caller).filter(audience=gateway.audience).exists():
@@ -70,10 +75,12 @@ def update_gateway(
     algorithm: str | None = None,
     admin_scope: str | None = None,
     url: str | None = None,
+    claims: Mapping[str, str] | None = None,
     now: datetime,
 ) -> Gateway:
     """Change a gateway; its audience stays, tokens out there carry it."""
-    new = {"name": name, "algorithm": algorithm, "admin_scope": admin_scope, "url": url}
+    mapping = None if claims is None else checked_mapping(claims)
+    new = {"name": name, "algorithm": algorithm, "admin_scope": admin_scope, "url": url, "claims": mapping}
     changed = [field for field, value in new.items() if value is not None]
     if algorithm is not None:
         _require_algorithm(algorithm)
@@ -105,6 +112,21 @@ def acknowledge_key_set(caller: Caller, *, gateway: Gateway, kids: Sequence[str]
         detail = {"kids": gateway.acknowledged_kids}
         record(caller, "gateway.key_set_acknowledged", subject_id=gateway.id, detail=detail, now=now)
     return gateway
+
+
+def note_key_set_fetched(caller: Caller, *, kids: Sequence[str], now: datetime) -> None:
+    """Note that the calling gateway fetched the key set: a new set at once and audited, the time once a minute."""
+    gateway = Gateway.objects.for_environment(caller).filter(id=caller.principal_id).first()
+    if gateway is None:
+        return
+    fetched = sorted(set(kids))
+    rows = Gateway.objects.for_environment(caller).filter(id=gateway.id)
+    if fetched != gateway.fetched_kids:
+        with transaction.atomic():
+            rows.update(fetched_kids=fetched, fetched_at=now)
+            record(caller, "gateway.key_set_fetched", subject_id=gateway.id, detail={"kids": fetched}, now=now)
+    elif gateway.fetched_at is None or (now - gateway.fetched_at).total_seconds() >= FETCH_STAMP_SECONDS:
+        rows.update(fetched_at=now)
 
 
 def use_shared_secret(caller: Caller, *, gateway: Gateway, now: datetime) -> SecretText:

@@ -30,6 +30,7 @@ def create_service_account(
     *,
     name: str,
     description: str = "",
+    email: str = "",
     maximum_scopes: Sequence[str] = (),
     default_scopes: Sequence[str] = (),
     public_jwks: Sequence[JwkDocument] = (),
@@ -44,6 +45,7 @@ def create_service_account(
             environment_id=caller.environment_id,
             principal=principal,
             description=description,
+            email=email,
             maximum_scopes=checked_scopes(maximum_scopes, field="maximum_scopes", extra=defined_scopes(caller)),
             default_scopes=checked_scopes(default_scopes, field="default_scopes", extra=defined_scopes(caller)),
             public_jwks=checked_jwks(public_jwks),
@@ -59,6 +61,7 @@ def update_service_account(
     account: ServiceAccount,
     name: str | None = None,
     description: str | None = None,
+    email: str | None = None,
     maximum_scopes: Sequence[str] | None = None,
     default_scopes: Sequence[str] | None = None,
     public_jwks: Sequence[JwkDocument] | None = None,
@@ -72,6 +75,7 @@ def update_service_account(
         for label, value in (
             ("name", name),
             ("description", description),
+            ("email", email),
             ("maximum_scopes", maximum_scopes),
             ("default_scopes", default_scopes),
             ("public_jwks", public_jwks),
@@ -84,6 +88,8 @@ def update_service_account(
             account.principal.save(update_fields=["name"])
         if description is not None:
             account.description = description
+        if email is not None:
+            account.email = email
         if maximum_scopes is not None:
             account.maximum_scopes = checked_scopes(
                 maximum_scopes, field="maximum_scopes", extra=defined_scopes(caller)
@@ -95,7 +101,7 @@ def update_service_account(
         if public_jwks is not None:
             require_may_hand_out(caller, [AUTHSVC_ADMIN], gateway=None, now=now)
             account.public_jwks = checked_jwks(public_jwks)
-        account.save(update_fields=["description", "maximum_scopes", "default_scopes", "public_jwks"])
+        account.save(update_fields=["description", "email", "maximum_scopes", "default_scopes", "public_jwks"])
         if changed:
             record(caller, "principal.updated", subject_id=account.id, detail={"changed": changed}, now=now)
         if state is not None and state != account.principal.state:

@@ -277,6 +277,44 @@ def test_device_cannot_approve_itself(world: World) -> None:
     assert rows.count() == 1
 
 
+def test_device_may_ask_for_scopes_its_environment_defined(world: World) -> None:
+    place, audience = world.prod, world.prod.gateway["audience"]
+    lamps = {"scope": "lamps:read", "sentence": "See lamps."}
+    assert ask(place, scope="lamps:read", audience=audience).json()["error"] == "invalid_scope"
+    assert place.api().post("/scopes", lamps).status_code == 201
+    for scope in ("lamps:read", "lamps:l1:read status:read"):
+        asked = ask(place, scope=scope, audience=audience)
+        assert asked.status_code == 200
+        assert pending(place).requested_scopes == scope.split()
+    assert ask(place, scope="lamps:write", audience=audience).json()["error"] == "invalid_scope"
+    assert ask(world.dev, scope="lamps:read").json()["error"] == "invalid_scope"
+
+
+def test_approved_device_carries_a_scope_its_environment_defined(world: World) -> None:
+    place = world.prod
+    assert place.api().post("/scopes", {"scope": "lamps:read", "sentence": "See lamps."}).status_code == 201
+    asked = ask(place, scope="lamps:read", audience=place.gateway["audience"]).json()
+    device = pending(place)
+    card = Person(world, "acme")
+    shown = card.look(asked["user_code"])
+    assert card.post(**{**shown, "trust_level": "2", "decision": "approve"}).status_code == 200
+    answer = poll(place, asked["device_code"]).json()
+    assert (answer["scope"], answer["device_id"]) == ("lamps:read", device.id)
+
+
+@pytest.mark.parametrize(
+    ("audience", "expected"), [("", 200), ("authsvc", 200), ("nobody", 400), ("AUTHSVC", 400), ("authsvc ", 400)]
+)
+def test_audience_means_the_same_at_every_door(world: World, audience: str, expected: int) -> None:
+    fields = {"audience": audience} if audience else {}
+    for answer in (ask(world.prod, **fields), world.prod.token_request(**fields)):
+        assert answer.status_code == expected
+        if expected == 400:
+            assert answer.json()["error"] == "invalid_target"
+    issued = world.prod.api().post("/tokens", {"principal_id": world.prod.client_id, **fields})
+    assert issued.status_code == (201 if expected == 200 else 400)
+
+
 @pytest.mark.parametrize("field", ["user_code", "device", "reason", "snapshot", "trust_level"])
 def test_page_refuses_what_no_person_types(world: World, field: str) -> None:
     asked = ask(world.prod).json()

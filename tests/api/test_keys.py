@@ -16,12 +16,12 @@ from django.core.management import CommandError, call_command
 
 from authsvc.audit.models import AuditEvent
 from authsvc.gate.authentication import admit
-from authsvc.gate.key_rotation import KeyNotAcknowledged, KeyTooFresh, NoNextKey, activate_key, rotate_key
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.keys import RETIRING_SECONDS, retire_due_keys
 from authsvc.tokens.models import SigningKey
 from rbac.models import GatewayKind
 from rbac.services.gateways import acknowledge_key_set, create_gateway, get_gateway
+from rbac.services.key_rotation import KeyNotAcknowledged, KeyTooFresh, NoNextKey, activate_key, rotate_key
 from tests.world import Api, Place, World
 
 

@@ -47,7 +47,7 @@ def test_refresh_of_device_returns_new_pair_that_works(world: World) -> None:
     assert Api(second["access_token"]).get("/me").json()["principal_id"] == world.prod.device["id"]
 
 
-def test_refresh_twice_ends_family_and_revokes_its_access_tokens(world: World) -> None:
+def test_t21_refresh_twice_ends_family_and_revokes_its_access_tokens(world: World) -> None:
     first = device_tokens(world.prod)
     second = refresh(world.prod, first["refresh_token"]).json()
     reused = refresh(world.prod, first["refresh_token"])
@@ -180,9 +180,9 @@ def test_refresh_with_malformed_token_is_a_400(world: World, text: str) -> None:
     assert answer.json()["error"] in {"invalid_grant", "invalid_request"}
 
 
-def test_refresh_token_as_bearer_is_401(world: World) -> None:
+def test_t17_refresh_token_as_bearer_is_401(world: World) -> None:
     assert Api(device_tokens(world.prod)["refresh_token"]).get("/me").status_code == 401
 
 
-def test_access_token_as_refresh_token_is_invalid_grant(world: World) -> None:
+def test_t17_access_token_as_refresh_token_is_invalid_grant(world: World) -> None:
     assert refresh(world.prod, device_tokens(world.prod)["access_token"]).json()["error"] == "invalid_grant"

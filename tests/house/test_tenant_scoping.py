@@ -22,11 +22,13 @@ MAY_BE_UNSCOPED = {
     "authsvc/tokens/services.py",  # the kid says whose it is
     "authsvc/tokens/refresh.py",  # the refresh token says whose it is
     "authsvc/tokens/keys.py",  # the worker retires keys whose last token is dead, of every environment
+    "rbac/services/key_schedule.py",  # the worker's step over keys of every environment
     "authsvc/ops/health.py",  # which key-encryption keys are needed at all
     "authsvc/ops/metrics.py",  # counts over the whole installation, without a name
     "authsvc/ops/doctor.py",  # the same
     "authsvc/management/demo.py",  # furnishes every environment
     "authsvc/management/house_command.py",  # a command names its environment
+    "authsvc/gate/admin_pages/signing_keys.py",  # counts within an operator's tenants
     "authsvc/gate/admin_pages/tokens.py",  # finds the environment of a chosen row, then asks for its membership
     "authsvc/gate/admin_pages/issue_token.py",  # within an operator's environments
     "authsvc/gate/views/device_page.py",  # within an operator's tenants, by the code a person types

@@ -150,17 +150,24 @@ def test_batch_equals_singles_with_duplicates(somebody: Somebody, picked: list[t
     assert len({one.decision_id for one in batch}) == len(batch)
 
 
+BOTH = {"method": "POST", "path": "/handover/agent-1"}
+HANDOVER = {"method": "POST", "pattern": "/handover/*", "scopes": ["agents:run", "sessions:write", "teams:read"]}
+
+
 @PROPERTY
-@given(asked=st.sampled_from([question for question in QUESTIONS if question.get("scope") != "nonsense"]))
+@given(asked=st.sampled_from([BOTH, *(question for question in QUESTIONS if question.get("scope") != "nonsense")]))
 def test_smallest_grant_once_given_allows_and_any_part_removed_denies(
     somebody: Somebody, asked: dict[str, Any]
 ) -> None:
+    if not somebody.gateway.routes:
+        set_routes(somebody.caller, gateway=somebody.gateway, rules=[HANDOVER], unmapped="deny", now=somebody.now)
     question = Question(somebody.key, somebody.gateway.id, **asked)
     before = explain(somebody.caller, question, now=somebody.now)
     assert not before.decision.allowed
     if not before.missing:
         assert before.decision.reason.gate == "route"
         return
+    assert len(before.missing) == (3 if asked is BOTH else 1)
     for left_out in before.missing:
         part = [scope for scope in before.missing if scope != left_out]
         grant = somebody.give(*part) if part else None
@@ -171,7 +178,8 @@ def test_smallest_grant_once_given_allows_and_any_part_removed_denies(
     after = explain(somebody.caller, question, now=somebody.now)
     revoke_grant(somebody.caller, grant=grant, reason="next example", now=somebody.now)
     assert after.decision.allowed
-    assert [one.grant_id for one in after.matched] == [grant.id]
+    assert {one.grant_id for one in after.matched} == {grant.id}
+    assert tuple(sorted(one.required for one in after.matched)) == tuple(sorted(after.required))
 
 
 def test_explain_names_every_gate_and_agentos_beside_ours(somebody: Somebody) -> None:

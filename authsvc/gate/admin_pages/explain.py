@@ -13,11 +13,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from authsvc.gate.decide import Decision, Question, decide
+from authsvc.gate.diagnose import Check, diagnose_token
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_forms import add_environment_field, show_problem
 from authsvc.tenants.admin_site import caller_in
+from authsvc.tokens.issuer import API_AUDIENCE
+from authsvc.web.caller import Caller
 from authsvc.web.problems import Problem
 from rbac.scopes import smallest_grant
+from rbac.services.gateways import get_gateway
 
 SCOPE = "decisions:make"
 MAXIMUM_TOKEN = 16_384
@@ -48,8 +52,10 @@ def explain_page(page: HouseAdmin, request: HttpRequest) -> HttpResponse:
         place = places[form.cleaned_data["environment"]]
         context["environment"] = place
         try:
-            context["decision"] = found = decide(caller_in(request, place), question_of(form), now=datetime.now(UTC))
+            caller = caller_in(request, place)
+            context["decision"] = found = decide(caller, question_of(form), now=datetime.now(UTC))
             context["advice"] = _advice(found, form.cleaned_data["scope"])
+            context["checks"] = _checks(caller, form, found)
         except Problem as problem:
             show_problem(form, problem)
     shown = {
@@ -75,6 +81,15 @@ def question_of(form: forms.Form) -> Question:
         path=fields["path"],
         device_id=fields["device"],
     )
+
+
+def _checks(caller: Caller, form: forms.Form, decision: Decision) -> list[Check]:
+    """Return what the verifier checked, where the proof itself was refused."""
+    if decision.reason.gate != "proof":
+        return []
+    fields = form.cleaned_data
+    audience = get_gateway(caller, fields["gateway"]).audience if fields["gateway"] else API_AUDIENCE
+    return diagnose_token(caller, fields["token"].strip(), audience=audience, now=datetime.now(UTC))
 
 
 def _advice(decision: Decision, scope: str) -> str:

@@ -1,4 +1,4 @@
-"""Admin pages of signing keys, issued tokens and opaque proofs; a fresh secret is shown once, in the answer itself."""
+"""Admin pages of issued tokens and opaque proofs; a fresh secret is shown once, in the answer itself."""
 
 from __future__ import annotations
 
@@ -20,21 +20,10 @@ from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.tokens.api_keys import revoke_api_key, rotate_api_key
-from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken, SigningKey
+from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken
 from authsvc.tokens.services import revoke_token
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import ReasonForm, shown_key
-
-
-@admin.register(SigningKey)
-class SigningKeyAdmin(HouseAdmin):
-    """Keys that sign access tokens; the private half is sealed and shown nowhere."""
-
-    list_display = ("kid", "algorithm", "state", "where", "created_at", "activated_at", "retire_at")
-    list_filter = (PlaceFilter, "state", "algorithm")
-    list_select_related = ("environment__tenant",)
-    fields = ("id", "kid", "algorithm", "state", "environment", "public_jwk", "created_at", "activated_at", "retire_at")
-    readonly_fields = fields
 
 
 @admin.register(IssuedToken)
@@ -115,7 +104,7 @@ class RotationFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return what may be due."""
-        return [("due", "older than 90 days"), ("unused", "unused for 90 days")]
+        return [("due", "due for a new secret"), ("unused", "unused for 90 days")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the living keys for which it is due."""
@@ -129,10 +118,8 @@ class RotationFilter(admin.SimpleListFilter):
 
 
 def due_for_rotation() -> Q:
-    """Return the condition of a living key whose secret is older than 90 days."""
-    long_ago = timezone.now() - timedelta(days=UNUSED_DAYS)
-    is_old = Q(rotated_at__lt=long_ago) | Q(rotated_at__isnull=True, created_at__lt=long_ago)
-    return Q(revoked_at__isnull=True) & is_old
+    """Return the condition of a living key whose secret is older than its environment's policy wants."""
+    return Q(revoked_at__isnull=True, rotate_after__lte=timezone.now())
 
 
 def unused() -> Q:
@@ -147,7 +134,7 @@ def keys_due(operator: Operator, place: Environment | None) -> Attention:
     """Return how many keys and secrets are due for rotation."""
     rows = in_sight(ApiKey.unscoped.filter(due_for_rotation()), operator, place)
     url = reverse("admin:authsvc_apikey_changelist") + "?rotation=due"
-    return Attention(rows.count(), "keys and secrets are due for rotation", url, "No key is older than 90 days.")
+    return Attention(rows.count(), "keys and secrets are due for rotation", url, "Every secret is young enough.")
 
 
 @calls_for_attention
@@ -183,6 +170,7 @@ class ApiKeyAdmin(HouseAdmin):
         "environment",
         "created_at",
         "rotated_at",
+        "rotate_after",
         "previous_valid_until",
         "expires_at",
         "last_used_at",

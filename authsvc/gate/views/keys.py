@@ -6,12 +6,12 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.gate.key_rotation import activate_key, get_key, rotate_key
 from authsvc.gate.serializers import ActivationInput, KeyReasonInput, RotationRequest, SigningKeyOutput
 from authsvc.tokens.keys import retire_key
 from authsvc.tokens.models import SigningKey
 from authsvc.web.api import ApiView
 from authsvc.web.problems import ValidationFailed
+from rbac.services.key_rotation import activate_key, get_key, rotate_key
 
 
 class SigningKeyList(ApiView):

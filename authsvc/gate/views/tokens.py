@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.gate.diagnose import diagnose_token
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
 from authsvc.gate.refresh_grant import issue_refresh
 from authsvc.gate.serializers import (
+    DiagnosisInput,
+    DiagnosisOutput,
     MintedTokenOutput,
     RevokeAllInput,
     RevokedCount,
     TokenInput,
     TokenOutput,
+    TokenPolicyInput,
+    TokenPolicyOutput,
 )
+from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.policy import set_token_policy, token_policy
 from authsvc.tokens.services import MintedToken, get_token, revoke_all_tokens, revoke_token
 from authsvc.web.api import ApiView
+from rbac.services.gateways import get_gateway
 from rbac.services.service_accounts import get_service_account
 
 
@@ -74,6 +84,42 @@ class TokenDetail(ApiView):
         """Revoke a token at once."""
         revoke_token(self.caller, jti=jti, reason="revoked by an administrator", now=self.now)
         return Response(status=204)
+
+
+class TokenDiagnosis(ApiView):
+    """Which check refuses a token."""
+
+    required_scopes = {"POST": "tokens:read"}
+    sensitive = True
+
+    @extend_schema(request=DiagnosisInput, responses=DiagnosisOutput)
+    def post(self, request: Request) -> Response:
+        """Say which check of the verifier a token of this environment fails; the token is not kept."""
+        fields = self.fields(DiagnosisInput)
+        gateway = get_gateway(self.caller, fields["gateway"]) if "gateway" in fields else None
+        audience = gateway.audience if gateway else API_AUDIENCE
+        checks = diagnose_token(self.caller, fields["token"].strip(), audience=audience, now=self.now)
+        document = {"accepted": all(check.passed for check in checks), "checks": [asdict(check) for check in checks]}
+        return Response(document, headers={"Cache-Control": "no-store"})
+
+
+class TokenPolicyDetail(ApiView):
+    """How long proofs of the caller's environment live, and when its signing keys rotate."""
+
+    required_scopes = {"GET": "tokens:read", "PATCH": "authsvc:admin"}
+
+    @extend_schema(responses=TokenPolicyOutput)
+    def get(self, request: Request) -> Response:
+        """Show the policy."""
+        caller = self.caller
+        policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+        return Response(TokenPolicyOutput(policy).data)
+
+    @extend_schema(request=TokenPolicyInput, responses=TokenPolicyOutput)
+    def patch(self, request: Request) -> Response:
+        """Change the named settings."""
+        policy = set_token_policy(self.caller, changes=self.fields(TokenPolicyInput), now=self.now)
+        return Response(TokenPolicyOutput(policy).data)
 
 
 class TokenRevokeAll(ApiView):

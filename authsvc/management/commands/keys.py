@@ -14,13 +14,13 @@ from typing import Any
 from django.core.management import CommandError
 
 from authsvc.gate.jwks import jwks_document
-from authsvc.gate.key_rotation import activate_key, rotate_key, waiting_gateways
 from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place
 from authsvc.tenants.services import get_environment
 from authsvc.tokens.keys import retire_key
 from authsvc.tokens.models import SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound
+from rbac.services.key_rotation import activate_key, rotate_key, waiting_gateways
 
 Document = dict[str, Any]
 

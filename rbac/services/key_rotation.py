@@ -1,21 +1,21 @@
 """Rotating signing keys without one failed check: publish the next key, wait until everybody has it, then sign with it.
 
 Refused without ``force`` and a reason: a next key younger than a cached key set lives, or one that a gateway of its
-algorithm has not acknowledged (AgentOS reads its key file once, at its start).
+algorithm lacks. An AgentOS has a key once it acknowledged it, for it reads its key file once, at its start; any other
+gateway also by fetching the key set with its own token.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from authsvc.gate.jwks import MAXIMUM_AGE_SECONDS
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.jwt import ALGORITHMS
-from authsvc.tokens.keys import activate_next_key, find_next_key, stage_next_key
+from authsvc.tokens.keys import KEY_SET_SECONDS, activate_next_key, find_next_key, stage_next_key
 from authsvc.tokens.models import SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound, ValidationFailed
-from rbac.models import Gateway
+from rbac.models import Gateway, GatewayKind
 
 
 class NoNextKey(Conflict):
@@ -29,9 +29,7 @@ class KeyTooFresh(Conflict):
     """Somebody may still hold a cached key set without the next key."""
 
     slug, title = "key_too_fresh", "The next key is too fresh"
-    default_detail = (
-        f"The next key must be published for {MAXIMUM_AGE_SECONDS} seconds first, or give force and a reason."
-    )
+    default_detail = f"The next key must be published for {KEY_SET_SECONDS} seconds first, or give force and a reason."
 
 
 class KeyNotAcknowledged(Conflict):
@@ -65,11 +63,18 @@ def activate_key(caller: Caller, *, algorithm: str, force_reason: str = "", now:
 
 
 def waiting_gateways(caller: Caller, key: SigningKey) -> list[Gateway]:
-    """Return the active gateways that check with this algorithm and have not acknowledged the key."""
+    """Return the active gateways that check with this algorithm and do not have the key yet."""
     gateways = Gateway.objects.for_environment(caller).filter(
         algorithm=key.algorithm, principal__state=PrincipalState.ACTIVE
     )
-    return [gateway for gateway in gateways.order_by("id") if key.kid not in gateway.acknowledged_kids]
+    return [gateway for gateway in gateways.order_by("id") if not has_key(gateway, key.kid)]
+
+
+def has_key(gateway: Gateway, kid: str) -> bool:
+    """True when the gateway can check what this key signs."""
+    if kid in gateway.acknowledged_kids:
+        return True
+    return gateway.kind != GatewayKind.AGNO and kid in gateway.fetched_kids
 
 
 def get_key(caller: Caller, key_id: str) -> SigningKey:
@@ -81,7 +86,7 @@ def get_key(caller: Caller, key_id: str) -> SigningKey:
 
 
 def _require_ready(caller: Caller, upcoming: SigningKey, now: datetime) -> None:
-    if (now - upcoming.created_at).total_seconds() < MAXIMUM_AGE_SECONDS:
+    if (now - upcoming.created_at).total_seconds() < KEY_SET_SECONDS:
         raise KeyTooFresh
     waiting = waiting_gateways(caller, upcoming)
     if waiting:
