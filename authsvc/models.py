@@ -3,7 +3,7 @@
 from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
 from authsvc.tokens.models import ApiKey, IssuedToken, RefreshFamily, RefreshToken, SigningKey, UsedAssertion
-from authsvc.vault.models import DataKey
+from authsvc.vault.models import DataKey, IdempotentReply
 from authsvc.web.limit_models import LimitBucket
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "AuditHead",
     "DataKey",
     "Environment",
+    "IdempotentReply",
     "IssuedToken",
     "LimitBucket",
     "Membership",
