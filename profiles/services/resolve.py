@@ -93,7 +93,7 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
     """Choose a profile, open its current version and record the lease; raises one of the four failures above."""
     rows = candidate_rows(caller, query)
     resolution, profile, credential = _choose_fresh(caller, query, rows, now)
-    value = _open(caller, credential, now)
+    value = open_audited(caller, credential, now=now)
     use = LeaseUse(query.agent, query.session, query.purpose, query.gateway)
     lease = record_lease(
         caller,
@@ -208,7 +208,8 @@ def expiry_of(expires_at_ms: int | None) -> Expiry:
     return INVALID
 
 
-def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
+def open_audited(caller: Caller, credential: Credential, *, now: datetime) -> SecretText:
+    """Return a version's main secret; one that does not open raises what the vault says, after an event."""
     try:
         material = open_version(credential)
     except SealBroken as broken:
