@@ -29,7 +29,7 @@ from profiles.serializers import (
     RuleFields,
     SecretFields,
 )
-from profiles.services.importing import import_store, read_store
+from profiles.services.importing import Unlock, import_store, read_store
 from profiles.services.store import (
     MAIN_FIELD,
     RULE_FIELDS,
@@ -186,7 +186,8 @@ class ProfileImport(ApiView):
         """Take over a file: all of it or nothing; ``dry_run`` previews."""
         require_write_address(self.caller)
         fields = self.fields(ImportInput)
-        store = read_store(fields["format"], fields["content"], fields["state"])
+        unlock = Unlock(SecretText(fields["passphrase"]), fields["salt"])
+        store = read_store(fields["format"], fields["content"], fields["state"], unlock)
         result = import_store(
             self.caller,
             store,

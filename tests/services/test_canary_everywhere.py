@@ -89,6 +89,7 @@ def test_planted_secrets_are_in_no_answer_page_error_log_audit_or_export(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="django.db.backends")
     connection.force_debug_cursor = True
     try:
         canaries = _planted(world)

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import secrets
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -81,6 +82,17 @@ def _planted(server: LiveServer) -> dict[str, str]:
     }
 
 
+@contextlib.contextmanager
+def _open_journal(path: Path, database: str) -> Iterator[None]:
+    """Keep a connection to SQLite, so that its write-ahead log stays on the disk; nothing to do on PostgreSQL."""
+    if database:
+        yield
+        return
+    with contextlib.closing(sqlite3.connect(path)) as held:
+        held.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield
+
+
 def _dump(folder: str, url: str) -> str:
     command = [postgresql_binaries() / "pg_dump", "-h", folder, "-U", "postgres", urlsplit(url).path.strip("/")]
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout
@@ -91,8 +103,9 @@ def test_planted_secrets_are_in_no_file_dump_statement_log_or_process(tmp_path: 
     processes.start()
     try:
         with start_live_server(tmp_path, workers=1, AUTHSVC_LOG_LEVEL="DEBUG") as server:
-            canaries = _planted(server)
-            kept = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+            with _open_journal(tmp_path / "live.sqlite3", database):
+                canaries = _planted(server)
+                kept = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
             kept["dumpdata"] = server.manage("dumpdata", "--all").stdout.encode()
             if database:
                 kept["pg_dump"] = _dump(database, server.environment["DATABASE_URL"]).encode()

@@ -18,10 +18,11 @@ from authsvc.management.house_command import Exit, HouseCommand, add_json, add_p
 from authsvc.management.private_files import write_private
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound
+from authsvc.web.secret_text import SecretText
 from profiles.interchange.render import RefreshTokens, SecretsMode
 from profiles.models import DEFAULT_AGENT
 from profiles.services.exporting import EXPORT_FORMATS, Export, ExportQuery, export_store
-from profiles.services.importing import FORMATS, ImportResult, StoreNotImportable, import_store, read_store
+from profiles.services.importing import FORMATS, ImportResult, StoreNotImportable, Unlock, import_store, read_store
 from profiles.services.importing import findings_document as shown
 from profiles.services.probe import probe_document, probe_profile
 from profiles.services.store import find_profile
@@ -45,6 +46,8 @@ class Command(HouseCommand):
         taking.add_argument("--format", required=True, choices=FORMATS)
         taking.add_argument("--file", default="-", help="the file; - is standard input")
         taking.add_argument("--state", default="", help="auth-state.json, where routing state is kept apart")
+        taking.add_argument("--passphrase-file", default="", help="for agtos: a file with its secret")
+        taking.add_argument("--salt", default="", help="for agtos: the salt, in hex")
         taking.add_argument("--agent", default=DEFAULT_AGENT)
         taking.add_argument("--dry-run", action="store_true", help="only show what would be done")
         add_json(taking)
@@ -72,7 +75,7 @@ class Command(HouseCommand):
     def _import(self, options: dict[str, Any], now: datetime) -> Exit:
         caller = self.chosen_place(options)
         state = _read(options["state"]) if options["state"] else None
-        store = read_store(options["format"], _read(options["file"]), state)
+        store = read_store(options["format"], _read(options["file"]), state, _unlock(options))
         try:
             result = import_store(
                 caller,
@@ -126,6 +129,11 @@ class Command(HouseCommand):
         else:
             self.print_lines([f"{profile.key}: every cooldown is ended."])
         return Exit.OK
+
+
+def _unlock(options: dict[str, Any]) -> Unlock:
+    path = options["passphrase_file"]
+    return Unlock(SecretText(_read(path).strip() if path else ""), options["salt"])
 
 
 def _profile_id(caller: Caller, options: dict[str, Any]) -> str:
