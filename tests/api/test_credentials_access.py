@@ -130,7 +130,9 @@ def test_dev_reports_probes_and_replaces_nothing_of_prod(world: World, slot: str
         dev.post(f"/profiles/{slot}/probe"),
         dev.post(f"/profiles/{slot}/clear-cooldown"),
         dev.post(f"/profiles/{slot}/credentials", {"kind": "api_key", "value": "sk-ant-api03-dev-value"}),
-        dev.send("PUT", "/sessions/mine/pin", {"profile": slot}),
     ]
     assert {answer.status_code for answer in answers} == {404}
+    pins = [dev.send("PUT", "/sessions/mine/pin", {"profile": each}) for each in (slot, "prf_" + "0" * 22)]
+    assert [answer.status_code for answer in pins] == [400, 400]
+    assert pins[0].content == pins[1].content
     assert "secret-slot" not in dev.get("/status").content.decode()
