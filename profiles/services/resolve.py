@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from django.db.models import Exists, OuterRef
+
 from authsvc.audit.record import record
 from authsvc.vault.envelope import SealBroken
 from authsvc.web.caller import Caller
@@ -157,9 +159,11 @@ def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> Resolut
 
 def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
     """Return the profiles an agent sees with their current versions: its own first, then the default agent's."""
+    versions = Credential.objects.for_environment(caller)
+    newer = versions.filter(profile_id=OuterRef("profile_id"), version__gt=OuterRef("version"))
     credentials = (
-        Credential.objects.for_environment(caller)
-        .select_related("profile")
+        versions.select_related("profile")
+        .annotate(is_outdated=Exists(newer))
         .filter(
             state=CredentialState.CURRENT,
             profile__state=ProfileState.ACTIVE,
@@ -211,6 +215,8 @@ def expiry_of(expires_at_ms: int | None) -> Expiry:
 def open_audited(caller: Caller, credential: Credential, *, now: datetime) -> SecretText:
     """Return a version's main secret; one that does not open raises what the vault says, after an event."""
     try:
+        if getattr(credential, "is_outdated", False):  # somebody made an older version the current one again
+            raise SealBroken
         material = open_version(credential)
     except SealBroken as broken:
         detail = {"profile_id": credential.profile_id, "version": credential.version, "reason": broken.slug}
