@@ -11,7 +11,7 @@ from authsvc.tokens.models import (
     TokenPolicy,
     UsedAssertion,
 )
-from authsvc.vault.models import DataKey
+from authsvc.vault.models import DataKey, IdempotentReply
 from authsvc.web.limit_models import LimitBucket
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "AuditHead",
     "DataKey",
     "Environment",
+    "IdempotentReply",
     "IssuedToken",
     "LimitBucket",
     "Membership",

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+from corsheaders.defaults import default_headers
 from environ.fileaware_mapping import FileAwareMapping
 
 from authsvc.web.first_start import development_secret
@@ -184,7 +185,9 @@ if env.bool("AUTHSVC_CORS_TAURI", False):
 CORS_ALLOW_CREDENTIALS = False
 # Never forward-auth: a preflight answered here would open the guarded server to every OPTIONS request.
 CORS_URLS_REGEX = r"^/(?!t/.*/forward-auth)(api|t|\.well-known)/"
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key"]
 CORS_EXPOSE_HEADERS = [
+    "Idempotency-Replayed",
     "X-Request-Id",
     "Retry-After",
     "X-RateLimit-Limit",

@@ -21,10 +21,12 @@ from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
+from profiles.admin_pages.health import status_page
 from profiles.admin_pages.moving_in import import_page
 from profiles.admin_pages.outlook import outlook_page
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
+from profiles.services.probe import ProbeOutcome, probe_profile
 from profiles.services.store import (
     MAIN_FIELD,
     MAXIMUM_SECRET,
@@ -36,6 +38,7 @@ from profiles.services.store import (
     retire_profile,
     store_version,
 )
+from profiles.services.usage import clear_cooldown
 from profiles.write_ranges import require_write_address
 from rbac.admin_pages.forms import NothingForm, ReasonForm
 
@@ -137,10 +140,11 @@ class ProfileAdmin(HouseAdmin):
     add_title = "Store credential"
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the pages that import, and that say who gets what."""
+        """Add the pages that import, that say who gets what, and how everything stands."""
         moving_in = path("import/", self.admin_site.admin_view(self.import_view), name="profiles_profile_import")
         outlook = path("outlook/", self.admin_site.admin_view(self.outlook_view), name="profiles_profile_outlook")
-        return [moving_in, outlook, *super().get_urls()]
+        status = path("status/", self.admin_site.admin_view(self.status_view), name="profiles_profile_status")
+        return [moving_in, outlook, status, *super().get_urls()]
 
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Preview and import a foreign file."""
@@ -149,6 +153,10 @@ class ProfileAdmin(HouseAdmin):
     def outlook_view(self, request: HttpRequest) -> HttpResponse:
         """Show which credential an agent would get now."""
         return outlook_page(self, request)
+
+    def status_view(self, request: HttpRequest) -> HttpResponse:
+        """Show how an environment's credentials stand."""
+        return status_page(self, request)
 
     def get_queryset(self, request: Any) -> Any:
         """Return the profiles with their current versions at hand."""
@@ -212,7 +220,23 @@ class ProfileAdmin(HouseAdmin):
         delete_profile(caller, profile=row, now=now)
         return f"{key} is deleted with every version."
 
+    @staticmethod
+    def _clear_cooldown(caller: Caller, row: Profile, _fields: Fields, now: datetime) -> str:
+        clear_cooldown(caller, profile_id=row.id, now=now)
+        return f"{row.key} may be used again; its failures are forgotten."
+
+    @staticmethod
+    def _probe(caller: Caller, row: Profile, _fields: Fields, now: datetime) -> str:
+        probe = probe_profile(caller, profile_id=row.id, now=now)
+        if probe.outcome is ProbeOutcome.ACCEPTED:
+            return f"{row.key} was accepted by its provider; it may be used again."
+        what = "was refused by its provider" if probe.outcome is ProbeOutcome.REFUSED else "could not be tried"
+        why = probe.reason or f"HTTP {probe.http_status}"
+        return f"{row.key} {what}: {why}. {probe.hint}".strip()
+
     service_actions = (
+        ServiceAction("clear-cooldown", "Clear cooldown", "profiles:write", NothingForm, _clear_cooldown),
+        ServiceAction("probe", "Probe now", "profiles:write", NothingForm, _probe),
         ServiceAction("new-version", "Store new version", "credentials:write", SecretForm, _replace),
         ServiceAction(
             "retire",

@@ -300,8 +300,16 @@ class TokenBody(models.TextChoices):
     JSON = "json"
 
 
+class ProbeStyle(models.TextChoices):
+    """How a provider wants the credential that is tried: ``anthropic`` knows which header each kind needs."""
+
+    BEARER = "bearer"
+    X_API_KEY = "x-api-key"
+    ANTHROPIC = "anthropic"
+
+
 class ProviderEntry(EnvironmentOwned):
-    """An environment's addition to the provider catalogue, and the only address its logins may be refreshed at.
+    """An environment's addition to the provider catalogue, and the only addresses its secrets may be sent to.
 
     Not shared between environments: whoever may write in dev must not choose where prod sends refresh tokens.
     """
@@ -316,6 +324,8 @@ class ProviderEntry(EnvironmentOwned):
     token_url = models.CharField(max_length=500, blank=True)
     token_client_id = models.CharField(max_length=200, blank=True)
     token_body = models.CharField(max_length=4, choices=TokenBody.choices, default=TokenBody.FORM)
+    probe_url = models.CharField(max_length=500, blank=True, help_text="Where a credential may be tried; empty: never.")
+    probe_style = models.CharField(max_length=10, choices=ProbeStyle.choices, default=ProbeStyle.BEARER)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["ProviderEntry"]()

@@ -222,6 +222,8 @@ class ImportInput(StrictSerializer):
     format = serializers.ChoiceField(choices=list(FORMATS))
     content = serializers.JSONField()
     state = serializers.JSONField(required=False, allow_null=True, default=None)
+    passphrase = TextField(max_length=1024, required=False, allow_blank=True, default="")
+    salt = TextField(max_length=128, required=False, allow_blank=True, default="")
     agent = NameField(max_length=AGENT_LENGTH, default=DEFAULT_AGENT)
     dry_run = serializers.BooleanField(default=False)
 

@@ -67,6 +67,20 @@ class SettingsOutput(serializers.ModelSerializer[ProfileSettings]):
         fields: ClassVar = ["backoff_preset", "strategy", "preferred_kind", "failure_threshold", "lease_threshold"]
 
 
+class ProbeOutput(serializers.Serializer[Any]):
+    """What a provider said of a credential that was tried now."""
+
+    profile_id = serializers.CharField()
+    profile = serializers.CharField()
+    version = serializers.IntegerField()
+    outcome = serializers.ChoiceField(choices=["accepted", "refused", "unknown"])
+    reason = serializers.CharField(allow_null=True)
+    http_status = serializers.IntegerField(allow_null=True)
+    hint = serializers.CharField()
+    status = serializers.CharField()
+    until_ms = serializers.IntegerField(allow_null=True)
+
+
 class PinInput(StrictSerializer):
     """The profile to pin, by name or id."""
 

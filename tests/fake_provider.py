@@ -1,4 +1,6 @@
-"""A provider's token endpoint on loopback that counts, delays, fails and rotates; each refresh token works once."""
+"""A provider on loopback: a token endpoint that counts, delays, fails and rotates (each refresh token works once), and
+an address where a credential is tried.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,17 @@ from urllib.parse import parse_qs
 
 @dataclass
 class FakeProvider:
-    """What the endpoint does (``mode``: rotate, invalid_grant, unavailable, hang_up, redirect, nonsense) and saw."""
+    """What the endpoint does and saw; a GET is answered with ``probe``: a status and a message.
+
+    ``mode``: rotate, answer_lost, invalid_grant, unavailable, hang_up, redirect, nonsense.
+    """
 
     url: str = ""
     mode: str = "rotate"
     delay_seconds: float = 0.0
     requests: list[dict[str, str]] = field(default_factory=list)
+    probe: tuple[int, str] = (200, "")
+    probes: list[dict[str, str]] = field(default_factory=list)
     good: str = "refresh-0"
     issued: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -47,6 +54,15 @@ def fake_provider() -> Iterator[FakeProvider]:
             self.send_response(status)
             if status == 302:
                 self.send_header("Location", provider.url)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def do_GET(self) -> None:
+            provider.probes.append({name.lower(): value for name, value in self.headers.items()})
+            status, message = provider.probe
+            text = json.dumps({"error": {"message": message}}).encode()
+            self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
             self.wfile.write(text)
@@ -88,4 +104,6 @@ def _answer(provider: FakeProvider, fields: dict[str, str]) -> tuple[int, dict[s
         return 401, {"error": {"code": "refresh_token_reused"}}
     provider.issued += 1
     provider.good = f"refresh-{provider.issued}"
+    if provider.mode == "answer_lost":
+        return None
     return 200, {"access_token": f"access-{provider.issued}", "refresh_token": provider.good, "expires_in": 3600}

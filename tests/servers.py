@@ -25,8 +25,8 @@ class ServerUnavailable(RuntimeError):
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """Yield the ``DATABASE_URL`` of a fresh server; raises ``ServerUnavailable``."""
+def postgresql(*more_switches: str) -> Iterator[str]:
+    """Yield the ``DATABASE_URL`` of a fresh server, whose log lies beside it; raises ``ServerUnavailable``."""
     binaries = postgresql_binaries()
     folder = Path(tempfile.mkdtemp(prefix="authsvc-pg-", dir="/tmp"))
     account = _account(folder)
@@ -42,6 +42,7 @@ def postgresql() -> Iterator[str]:
         "full_page_writes=off",
         "synchronous_commit=off",
         "max_connections=200",
+        *more_switches,
     ]
     command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder)]
     for switch in switches:

@@ -37,6 +37,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
         "expires_at",
     ),
     "credential.open_failed": ("profile_id", "version", "reason"),
+    "credential.probed": ("profile_id", "version", "outcome", "reason", "http_status"),
     "credential.refresh_failed": ("profile_id", "version", "reason", "is_terminal"),
     "credential.refreshed": ("profile_id", "version", "expires_at"),
     "credential.refused": ("provider", "code", "agent", "purpose"),

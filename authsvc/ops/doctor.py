@@ -18,6 +18,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.checks import CheckMessage
 from django.db import DatabaseError
+from django.db.models import Exists, OuterRef
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from authsvc.ops import checks
@@ -27,7 +28,10 @@ from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.api import ApiView
 from authsvc.web.limit_store import store_name
 from authsvc.web.limits import effective_limits, limits_apply
-from profiles.models import Credential, CredentialState
+from profiles.models import Credential, CredentialState, OAuthRefresh, Profile, ProfileSettings, ProfileState
+from profiles.providers import Kind
+from profiles.references import is_deprecated_profile_id
+from profiles.services.rotation import RotationState, rotation_state
 from rbac.models import Gateway
 
 
@@ -195,6 +199,45 @@ def _expired(now: datetime) -> Iterable[Fault]:
         yield Fault(Severity.WARNING, f"{over} credentials have expired.", remedy)
 
 
+def _failed_logins(_now: datetime) -> Iterable[Fault]:
+    current = Credential.unscoped.filter(profile=OuterRef("profile"), version=OuterRef("failed_version"))
+    ended = OAuthRefresh.unscoped.filter(Exists(current.filter(state=CredentialState.CURRENT)), is_terminal=True)
+    if ended.exists():
+        reasons = ", ".join(sorted(set(ended.values_list("failure_reason", flat=True))))
+        remedy = "Sign in with the provider again and import the new login."
+        yield Fault(Severity.WARNING, f"{ended.count()} logins can no longer be refreshed: {reasons}.", remedy)
+
+
+def _overdue(now: datetime) -> Iterable[Fault]:
+    current = Credential.unscoped.filter(state=CredentialState.CURRENT, profile__state=ProfileState.ACTIVE)
+    states = [rotation_state(each.profile, each, now) for each in current.select_related("profile").iterator()]
+    late = states.count(RotationState.OVERDUE)
+    if late:
+        remedy = "Store a new version of each; the profile keeps its id."
+        yield Fault(Severity.ADVICE, f"{late} credentials are older than they should be.", remedy)
+
+
+def _deprecated(_now: datetime) -> Iterable[Fault]:
+    active = Profile.unscoped.filter(state=ProfileState.ACTIVE).values_list("key", flat=True)
+    found = sorted({key for key in active if is_deprecated_profile_id(key)})
+    if found:
+        remedy = "Run that program's setup-token command, paste the result as a new profile and delete the old one."
+        yield Fault(Severity.ADVICE, f"Mirrors of another program's login: {', '.join(found[:20])}.", remedy)
+
+
+def _preferred_kinds(_now: datetime) -> Iterable[Fault]:
+    wanted = dict(ProfileSettings.unscoped.exclude(preferred_kind="").values_list("environment_id", "preferred_kind"))
+    kinds: dict[tuple[str, str], set[str]] = {}
+    active = Profile.unscoped.filter(state=ProfileState.ACTIVE).values_list("environment_id", "provider", "kind")
+    for environment_id, provider, kind in active:
+        kinds.setdefault((environment_id, provider), set()).add(kind)
+    lacking = [place for place, found in kinds.items() if wanted.get(place[0], Kind.API_KEY.value) not in found]
+    without = sorted({provider for _, provider in lacking})
+    if without:
+        remedy = "Store the preferred kind (an API key, unless the environment says otherwise) beside it."
+        yield Fault(Severity.ADVICE, f"Providers without the preferred kind: {', '.join(without[:20])}.", remedy)
+
+
 def _routes(_now: datetime) -> Iterable[Fault]:
     bare = sorted({view.__name__ for view in _api_views(get_resolver().url_patterns) if _undeclared(view)})
     if bare:
@@ -266,6 +309,10 @@ ITEMS: tuple[Item, ...] = (
     Item("demo", "No demo is here.", "authsvc", _demo, production_only=True),
     Item("gateway_tokens", "Each gateway has a token.", "ArgentOS, openclaw: gateway.auth.token", _gateway_tokens),
     Item("expired_credentials", "No credential has expired.", "openclaw: models status", _expired),
+    Item("failed_logins", "Every login can be refreshed.", "openclaw: refresh_token_reused", _failed_logins),
+    Item("credential_rotation", "No credential is overdue.", "ArgentOS: rotate monthly", _overdue),
+    Item("deprecated_profiles", "No profile mirrors another program.", "clawdbot: claude-cli", _deprecated),
+    Item("preferred_kind", "Each provider has the preferred kind.", "openclaw: prefer an API key", _preferred_kinds),
     Item("retention_holds", "Retention runs.", "agtOS: retention", _holds),
 )
 

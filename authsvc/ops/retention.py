@@ -19,6 +19,7 @@ from authsvc.audit.record import record
 from authsvc.tenants.models import Tenant
 from authsvc.tenants.services import system_caller, tenant_caller
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken, UsedAssertion
+from authsvc.vault.models import IdempotentReply
 from authsvc.web.caller import Caller
 from devices.models import DeviceAuthorization
 from profiles.models import Lease
@@ -29,10 +30,11 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A table whose rows are kept for the tenant's days after ``ends`` has passed."""
+    """A table whose rows are kept for the tenant's days after ``ends`` has passed, or for ``days`` of its own."""
 
     model: type[models.Model]
     ends: str
+    days: int | None = None  # 0: gone as soon as it has ended
 
     @property
     def name(self) -> str:
@@ -48,6 +50,7 @@ KEPT: tuple[Kept, ...] = (
     Kept(RefreshFamily, "expires_at"),
     Kept(DeviceAuthorization, "expires_at"),
     Kept(Lease, "expires_at"),
+    Kept(IdempotentReply, "expires_at", days=0),
     Kept(ChannelPairing, "expires_at"),
 )
 
@@ -68,7 +71,10 @@ def purge_tenant(tenant: Tenant, *, now: datetime) -> Mapping[str, int]:
         return {}
     caller = tenant_caller(system_caller(), tenant)
     before = now - timedelta(days=tenant.usage_retention_days)
-    counts = {kept.name: _purge_rows(kept, tenant, before) for kept in KEPT}
+    counts = {
+        kept.name: _purge_rows(kept, tenant, before if kept.days is None else now - timedelta(days=kept.days))
+        for kept in KEPT
+    }
     if any(counts.values()):
         rows = [f"{name}: {count}" for name, count in counts.items() if count]
         detail = {"rows": rows, "before": before.isoformat()}

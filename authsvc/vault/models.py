@@ -1,6 +1,6 @@
-"""Data keys.
+"""Data keys, one active per tenant and environment, stored wrapped; and answers kept sealed for a repeated request.
 
-One active per tenant and environment, stored wrapped; destroying them makes what they sealed unreadable.
+Destroying a data key makes what it sealed unreadable.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 
 from authsvc.tenants.scoping import EnvironmentOwned, TenantScopedManager
+from authsvc.vault.envelope import Place
 from authsvc.web.identifiers import new_id
 
 
@@ -51,3 +52,40 @@ class DataKey(EnvironmentOwned):
 
     def __str__(self) -> str:
         return self.id
+
+
+def new_reply_id() -> str:
+    """Return an id such as ``idr_…``."""
+    return new_id("idr")
+
+
+class IdempotentReply(EnvironmentOwned):
+    """The answer a caller got for an ``Idempotency-Key``, sealed; the key itself is kept only as a hash."""
+
+    id = models.CharField(primary_key=True, max_length=40, default=new_reply_id, editable=False)
+    principal_id = models.CharField(max_length=150)
+    key_sha256 = models.CharField(max_length=64)
+    request_hmac = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    sealed = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+
+    objects = TenantScopedManager["IdempotentReply"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        verbose_name_plural = "idempotent replies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["environment", "principal_id", "key_sha256"], name="idempotent_reply_once_per_key"
+            )
+        ]
+        indexes = [models.Index(fields=["tenant", "expires_at"], name="idempotent_reply_by_expiry")]
+
+    def __str__(self) -> str:
+        return self.id
+
+    def place(self) -> Place:
+        """Return where the answer is sealed."""
+        return Place(self.tenant_id, self.environment_id, "idempotent_reply", self.id, "body")

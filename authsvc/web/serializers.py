@@ -16,7 +16,17 @@ SLUG = re.compile(r"[a-z][a-z0-9-]{0,62}\Z")
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that names every field it does not know."""
+    """A serializer that names every field it does not know and repeats no value: one may be a misplaced secret."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Return the fields; a choice that is not there is answered with the ones that are."""
+        fields = super().get_fields()
+        for field in fields.values():
+            choice = getattr(field, "child", field)
+            if isinstance(choice, serializers.ChoiceField):
+                names = ", ".join(str(name) for name in choice.choices)
+                choice.error_messages["invalid_choice"] = f"Choose one of: {names}."
+        return fields
 
     def to_internal_value(self, data: Any) -> Any:
         """Return validated data; unknown keys are errors of their own."""

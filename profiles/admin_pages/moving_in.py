@@ -17,8 +17,9 @@ from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_forms import add_environment_field, show_problem
 from authsvc.tenants.admin_site import caller_in, chosen_place
 from authsvc.web.problems import Problem
+from authsvc.web.secret_text import SecretText
 from profiles.models import DEFAULT_AGENT
-from profiles.services.importing import FORMATS, import_store, read_store
+from profiles.services.importing import FORMATS, Unlock, import_store, read_store
 from profiles.write_ranges import require_write_address
 
 SCOPE = "profiles:write"
@@ -30,6 +31,13 @@ class ImportForm(forms.Form):
 
     format = forms.ChoiceField(choices=[(name, name) for name in FORMATS])
     agent = forms.CharField(max_length=128, initial=DEFAULT_AGENT)
+    passphrase = forms.CharField(
+        max_length=1024,
+        required=False,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"}),
+        help_text="For agtos: the secret the file was sealed under.",
+    )
+    salt = forms.CharField(max_length=128, required=False, help_text="For agtos: its salt, in hex.")
     content = forms.CharField(
         max_length=MAXIMUM_FILE,
         widget=forms.Textarea(attrs={"rows": 8, "cols": 80, "spellcheck": "false", "autocomplete": "off"}),
@@ -67,7 +75,8 @@ def import_page(page: HouseAdmin, request: HttpRequest) -> HttpResponse:
 
 def _imported(caller: Any, fields: dict[str, Any], *, is_preview: bool) -> Any:
     require_write_address(caller)
-    store = read_store(fields["format"], fields["content"])
+    unlock = Unlock(SecretText(fields["passphrase"]), fields["salt"])
+    store = read_store(fields["format"], fields["content"], unlock=unlock)
     return import_store(
         caller,
         store,

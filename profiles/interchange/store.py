@@ -65,6 +65,7 @@ class FindingCode(StrEnum):
     UNKNOWN_TOP_LEVEL = "unknown_top_level"
     NOT_REFERENCEABLE = "not_referenceable"
     NOT_EXPORTED = "not_exported"
+    NOT_OPENED = "not_opened"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,12 @@ from datetime import datetime
 from django.db import transaction
 
 from authsvc.audit.record import record
+from authsvc.vault.foreign import ForeignKeys, read_salt
 from authsvc.web.caller import Caller
 from authsvc.web.problems import ValidationFailed
+from authsvc.web.secret_text import SecretText
 from profiles.expiry import INVALID
+from profiles.interchange.agtos import parse_agtos
 from profiles.interchange.argentos import parse_argentos
 from profiles.interchange.claude_code import parse_claude_code
 from profiles.interchange.dotenv import parse_dotenv
@@ -33,7 +36,7 @@ JSON_FORMATS: Mapping[str, Callable[[Json], ParsedStore]] = {
     "auth_json": parse_legacy_auth,
     "oauth_json": parse_oauth_file,
 }
-FORMATS = (*JSON_FORMATS, "dotenv")
+FORMATS = (*JSON_FORMATS, "dotenv", "agtos")
 INVALID_EXPIRES_MS = 0
 
 
@@ -54,8 +57,18 @@ class ImportResult:
     orders: Mapping[str, tuple[str, ...]]
 
 
-def read_store(format_name: str, content: object, state: object = None) -> ParsedStore:
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """What a sealed file opens with: the secret it was sealed under, and the salt in hex."""
+
+    passphrase: SecretText
+    salt: str
+
+
+def read_store(format_name: str, content: object, state: object = None, unlock: Unlock | None = None) -> ParsedStore:
     """Return the parsed file; ``content`` is its text, or its JSON already decoded. Raises ``ValidationFailed``."""
+    if format_name == "agtos":
+        return _read_sealed(_decoded(content), unlock)
     if format_name == "dotenv":
         if not isinstance(content, str):
             raise ValidationFailed(errors={"content": ["Give the text of the file."]})
@@ -65,6 +78,16 @@ def read_store(format_name: str, content: object, state: object = None) -> Parse
         raise ValidationFailed(errors={"format": [f"Choose one of {', '.join(FORMATS)}."]})
     document = _decoded(content)
     return parse_openclaw(document, _decoded(state)) if format_name == "openclaw" else parse(document)
+
+
+def _read_sealed(document: Json, unlock: Unlock | None) -> ParsedStore:
+    if unlock is None or not unlock.passphrase:
+        raise ValidationFailed(errors={"passphrase": ["Give the secret this file was sealed under."]})
+    try:
+        salt = read_salt(unlock.salt)
+    except ValueError as error:
+        raise ValidationFailed(errors={"salt": ["Give 16 to 64 bytes in hex."]}) from error
+    return parse_agtos(document, ForeignKeys(unlock.passphrase), salt)
 
 
 def import_store(

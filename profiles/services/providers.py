@@ -12,8 +12,8 @@ from authsvc.audit.record import record
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
 from profiles.models import ProviderEntry
+from profiles.outbound import url_fault
 from profiles.providers import CATALOGUE, Kind, Provider, billing_of, env_name_for, has_prompt_caching
-from profiles.token_endpoint import url_fault
 
 FIELDS = (
     "label",
@@ -25,6 +25,8 @@ FIELDS = (
     "token_url",
     "token_client_id",
     "token_body",
+    "probe_url",
+    "probe_style",
 )
 
 
@@ -49,9 +51,11 @@ def find_entry(caller: Caller, *, slug: str) -> ProviderEntry | None:
 
 def set_provider(caller: Caller, *, slug: str, fields: Mapping[str, object], now: datetime) -> ProviderEntry:
     """Add a provider or replace the environment's own entry; raises ``ValidationFailed`` for an unsafe address."""
-    fault = url_fault(str(fields["token_url"]), allows_local=not settings.PRODUCTION) if fields.get("token_url") else ""
-    if fault:
-        raise ValidationFailed(errors={"token_url": [fault]})
+    given = {name: str(fields[name]) for name in ("token_url", "probe_url") if fields.get(name)}
+    faults = {name: url_fault(url, allows_local=not settings.PRODUCTION) for name, url in given.items()}
+    errors = {name: [fault] for name, fault in faults.items() if fault}
+    if errors:
+        raise ValidationFailed(errors=errors)
     with transaction.atomic():
         ProviderEntry.objects.for_environment(caller).filter(slug=slug).delete()
         entry = ProviderEntry(

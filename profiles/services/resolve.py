@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from django.db.models import Exists, OuterRef
+
 from authsvc.audit.record import record
 from authsvc.vault.envelope import SealBroken
 from authsvc.web.caller import Caller
@@ -93,7 +95,7 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
     """Choose a profile, open its current version and record the lease; raises one of the four failures above."""
     rows = candidate_rows(caller, query)
     resolution, profile, credential = _choose_fresh(caller, query, rows, now)
-    value = _open(caller, credential, now)
+    value = open_audited(caller, credential, now=now)
     use = LeaseUse(query.agent, query.session, query.purpose, query.gateway)
     lease = record_lease(
         caller,
@@ -157,9 +159,11 @@ def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> Resolut
 
 def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
     """Return the profiles an agent sees with their current versions: its own first, then the default agent's."""
+    versions = Credential.objects.for_environment(caller)
+    newer = versions.filter(profile_id=OuterRef("profile_id"), version__gt=OuterRef("version"))
     credentials = (
-        Credential.objects.for_environment(caller)
-        .select_related("profile")
+        versions.select_related("profile")
+        .annotate(is_outdated=Exists(newer))
         .filter(
             state=CredentialState.CURRENT,
             profile__state=ProfileState.ACTIVE,
@@ -208,8 +212,11 @@ def expiry_of(expires_at_ms: int | None) -> Expiry:
     return INVALID
 
 
-def _open(caller: Caller, credential: Credential, now: datetime) -> SecretText:
+def open_audited(caller: Caller, credential: Credential, *, now: datetime) -> SecretText:
+    """Return a version's main secret; one that does not open raises what the vault says, after an event."""
     try:
+        if getattr(credential, "is_outdated", False):  # somebody made an older version the current one again
+            raise SealBroken
         material = open_version(credential)
     except SealBroken as broken:
         detail = {"profile_id": credential.profile_id, "version": credential.version, "reason": broken.slug}

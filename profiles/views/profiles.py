@@ -12,6 +12,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.problems import ValidationFailed
 from authsvc.web.secret_text import SecretText
@@ -28,7 +29,7 @@ from profiles.serializers import (
     RuleFields,
     SecretFields,
 )
-from profiles.services.importing import import_store, read_store
+from profiles.services.importing import Unlock, import_store, read_store
 from profiles.services.store import (
     MAIN_FIELD,
     RULE_FIELDS,
@@ -72,7 +73,8 @@ class ProfileList(ApiView):
         versions = Prefetch("credentials", queryset=current, to_attr=CURRENT_VERSIONS)
         return self.page(Profile.objects.for_environment(self.caller).prefetch_related(versions), ProfileOutput)
 
-    @extend_schema(request=ProfileInput, responses={201: ProfileOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ProfileInput, responses={201: ProfileOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Create a profile with its first secret."""
         require_write_address(self.caller)
@@ -140,7 +142,8 @@ class CredentialList(ApiView):
         profile = get_profile(self.caller, profile_id)
         return self.page(Credential.objects.for_environment(self.caller).filter(profile=profile), CredentialOutput)
 
-    @extend_schema(request=SecretFields, responses={201: CredentialOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=SecretFields, responses={201: CredentialOutput})
+    @idempotent
     def post(self, request: Request, profile_id: str) -> Response:
         """Store a new version; the profile keeps its id."""
         require_write_address(self.caller)
@@ -177,12 +180,14 @@ class ProfileImport(ApiView):
     required_scopes = {"POST": "profiles:write"}
     sensitive = True
 
-    @extend_schema(request=ImportInput, responses=ImportOutput)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ImportInput, responses=ImportOutput)
+    @idempotent
     def post(self, request: Request) -> Response:
         """Take over a file: all of it or nothing; ``dry_run`` previews."""
         require_write_address(self.caller)
         fields = self.fields(ImportInput)
-        store = read_store(fields["format"], fields["content"], fields["state"])
+        unlock = Unlock(SecretText(fields["passphrase"]), fields["salt"])
+        store = read_store(fields["format"], fields["content"], fields["state"], unlock)
         result = import_store(
             self.caller,
             store,

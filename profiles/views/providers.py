@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from authsvc.web.api import ApiView
 from authsvc.web.serializers import StrictSerializer, TextField
-from profiles.models import BILLING_CHOICES, TokenBody
+from profiles.models import BILLING_CHOICES, ProbeStyle, TokenBody
 from profiles.services.providers import delete_provider, provider_document, provider_documents, set_provider
 
 ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}\Z")
@@ -31,6 +31,8 @@ class ProviderInput(StrictSerializer):
     token_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     token_client_id = TextField(max_length=200, required=False, allow_blank=True, default="")
     token_body = serializers.ChoiceField(choices=TokenBody.choices, required=False, default=TokenBody.FORM.value)
+    probe_url = TextField(max_length=500, required=False, allow_blank=True, default="")
+    probe_style = serializers.ChoiceField(choices=ProbeStyle.choices, required=False, default=ProbeStyle.BEARER.value)
 
     def validate_env_names(self, names: list[str]) -> list[str]:
         """Refuse what no shell would take for a variable."""
@@ -69,7 +71,7 @@ class ProviderList(ApiView):
 
 
 class ProviderDetail(ApiView):
-    """One provider. Only an administrator chooses where refresh tokens are sent."""
+    """One provider. Only an administrator chooses where secrets may be sent."""
 
     required_scopes = {"GET": "profiles:read", "PUT": "authsvc:admin", "DELETE": "authsvc:admin"}
 

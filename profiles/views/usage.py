@@ -9,9 +9,10 @@ from rest_framework.response import Response
 from authsvc.web.api import ApiView
 from profiles.failures import FailureReason
 from profiles.serializers import ProfileOutput
+from profiles.services.probe import probe_document, probe_profile
 from profiles.services.settings import profile_settings, update_profile_settings
 from profiles.services.usage import Outcome, Report, ReportResult, clear_cooldown, milliseconds, report_usage
-from profiles.usage_serializers import ReportInput, ReportOutput, SettingsInput, SettingsOutput
+from profiles.usage_serializers import ProbeOutput, ReportInput, ReportOutput, SettingsInput, SettingsOutput
 
 
 class CredentialReport(ApiView):
@@ -48,6 +49,18 @@ class CooldownClearing(ApiView):
         """Clear cooldowns, disables and failure counters, for example after a top-up."""
         profile = clear_cooldown(self.caller, profile_id=profile_id, now=self.now)
         return Response(ProfileOutput(profile, context={"now": self.now}).data)
+
+
+class CredentialProbe(ApiView):
+    """Try a profile's credential at its provider."""
+
+    required_scopes = {"POST": "profiles:write"}
+    sensitive = True
+
+    @extend_schema(request=None, responses=ProbeOutput)
+    def post(self, request: Request, profile_id: str) -> Response:
+        """Probe now: only at the address an administrator configured; what it finds moves the usage."""
+        return Response(probe_document(probe_profile(self.caller, profile_id=profile_id, now=self.now)))
 
 
 class SettingsDetail(ApiView):

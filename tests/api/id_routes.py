@@ -51,6 +51,12 @@ def suspended_device(place: Place) -> Ids:
     return {}
 
 
+def closed_probe_address(place: Place) -> Ids:
+    """Say where credentials of the demo's provider are tried: a port of this machine where nobody listens."""
+    place.api().send("PUT", "/providers/anthropic", {"probe_url": "http://127.0.0.1:9/models"})
+    return {}
+
+
 def free_role(place: Place) -> Ids:
     """Create a role that nobody is granted."""
     made = place.api().post("/roles", {"name": f"free {datetime.now(UTC).timestamp()}", "scopes": ["audit:read"]})
@@ -247,6 +253,7 @@ CASES = (
     Case("DELETE", "/profiles/{profile_id}", owner=204),
     Case("POST", "/profiles/{profile_id}/retire", {}),
     Case("POST", "/profiles/{profile_id}/clear-cooldown"),
+    Case("POST", "/profiles/{profile_id}/probe", prepare=closed_probe_address),
     Case("GET", CREDENTIALS),
     Case("POST", CREDENTIALS, SECRET, owner=201),
     Case("GET", CREDENTIALS + "/{credential_id}"),

@@ -301,6 +301,7 @@ EVENTS = {
     "POST /devices/{device_id}/prove": "token.issued",
     "POST /devices/{device_id}/confirm": "device.confirmed",
     "POST /profiles/{profile_id}/clear-cooldown": "usage.cooldown_cleared",
+    "POST /profiles/{profile_id}/probe": "credential.probed",
     "PATCH /roles/{role_id}": "role.updated",
     "DELETE /roles/{role_id}": "role.deleted",
     "DELETE /grants/{grant_id}": "grant.revoked",

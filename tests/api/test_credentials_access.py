@@ -65,13 +65,74 @@ def test_damaged_ciphertext_is_a_typed_refusal_with_an_event(world: World, damag
     assert DataKey.objects.for_environment(caller).count() == 1
 
 
-@pytest.mark.parametrize("ask", [{}, {"pin": "anthropic:secret-slot"}, {"agent": "agent-1"}, {"session": "pinned"}])
-def test_dev_never_resolves_prod(world: World, ask: dict[str, str]) -> None:
-    body = {"provider": "anthropic", "name": "secret-slot", "kind": "api_key", "value": "sk-ant-api03-PROD-only"}
-    made = world.prod.api().post("/profiles", body).json()
-    world.prod.api().send("PUT", "/order/anthropic", {"profiles": ["anthropic:secret-slot"]})
-    world.prod.api().send("PUT", "/sessions/pinned/pin", {"profile": made["id"]})
-    answer = world.dev.api().post("/credentials/resolve", {"provider": "anthropic", **ask})
+PATHS: dict[str, dict[str, str]] = {
+    "default": {},
+    "order": {"provider": "ordered-llm"},
+    "agent": {"agent": "agent-1"},
+    "pin by name": {"pin": "anthropic:secret-slot"},
+    "pin by id": {"pin": "its id"},
+    "session": {"session": "pinned"},
+    "model reference": {"model": "claude@anthropic:secret-slot"},
+}
+
+
+@pytest.fixture
+def slot(world: World) -> str:
+    """Store secrets that only prod has, for every path there is to them, and return the id of one."""
+    prod, value = world.prod.api(), "sk-ant-api03-PROD-only"
+    body = {"provider": "anthropic", "name": "secret-slot", "kind": "api_key", "value": value}
+    made = prod.post("/profiles", body).json()
+    assert prod.post("/profiles", {**body, "name": "agents", "agent": "agent-1"}).status_code == 201
+    assert prod.post("/profiles", {**body, "provider": "ordered-llm"}).status_code == 201
+    prod.send("PUT", "/order/anthropic", {"profiles": ["anthropic:secret-slot"]})
+    prod.send("PUT", "/order/ordered-llm", {"profiles": ["ordered-llm:secret-slot"]})
+    prod.send("PUT", "/sessions/pinned/pin", {"profile": made["id"]})
+    assert "PROD-only" in prod.post("/credentials/resolve", {"provider": "anthropic"}).content.decode()
+    return str(made["id"])
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("keeps", ["its own credentials", "nothing"])
+def test_dev_never_resolves_prod(world: World, slot: str, name: str, keeps: str) -> None:
+    dev = world.dev.api()
+    if keeps == "nothing":
+        for row in dev.get("/profiles").json()["results"]:
+            assert dev.send("DELETE", f"/profiles/{row['id']}").status_code == 204
+    ask = {"provider": "anthropic", **PATHS[name]}
+    ask |= {"pin": slot} if name == "pin by id" else {}
+    answer = dev.post("/credentials/resolve", ask)
     assert "PROD-only" not in answer.content.decode()
-    report = world.dev.api().post("/credentials/report", {"outcome": "success", "profile_id": made["id"]})
-    assert report.status_code == 404
+    assert slot not in answer.content.decode().replace(f'"profile":"{slot}"', "").replace(f'"profile": "{slot}"', "")
+    assert (answer.status_code == 200) is (keeps != "nothing" and name in {"default", "agent", "session"})
+
+
+def test_dev_cannot_order_prods_profile(world: World, slot: str) -> None:
+    dev = world.dev.api()
+    answer = dev.send("PUT", "/order/anthropic", {"profiles": ["anthropic:secret-slot"]})
+    assert answer.status_code == 400 or answer.json()["order"] == []
+    answer = dev.post("/credentials/resolve", {"provider": "anthropic"})
+    assert "PROD-only" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("mode", ["full&refresh_tokens=include", "refs", "none"])
+@pytest.mark.parametrize("agent", ["main", "agent-1"])
+def test_dev_never_exports_prod(world: World, slot: str, mode: str, agent: str) -> None:
+    for name in ("openclaw", "openclaw_split", "argentos", "dotenv"):
+        shown = world.dev.api().get(f"/profiles/export?secrets={mode}&agent={agent}&format={name}")
+        assert shown.status_code == 200
+        assert not any(word in shown.content.decode() for word in ("PROD-only", "secret-slot", "acme/prod"))
+
+
+def test_dev_reports_probes_and_replaces_nothing_of_prod(world: World, slot: str) -> None:
+    dev = world.dev.api()
+    answers = [
+        dev.post("/credentials/report", {"outcome": "success", "profile_id": slot}),
+        dev.post(f"/profiles/{slot}/probe"),
+        dev.post(f"/profiles/{slot}/clear-cooldown"),
+        dev.post(f"/profiles/{slot}/credentials", {"kind": "api_key", "value": "sk-ant-api03-dev-value"}),
+    ]
+    assert {answer.status_code for answer in answers} == {404}
+    pins = [dev.send("PUT", "/sessions/mine/pin", {"profile": each}) for each in (slot, "prf_" + "0" * 22)]
+    assert [answer.status_code for answer in pins] == [400, 400]
+    assert pins[0].content == pins[1].content
+    assert "secret-slot" not in dev.get("/status").content.decode()

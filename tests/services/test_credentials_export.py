@@ -141,6 +141,25 @@ def test_import_with_refresh_fence_changes_nothing_and_names_the_entry(world: Wo
     assert Credential.objects.for_environment(world.prod.caller()).count() == before
 
 
+def test_import_of_malformed_entries_names_each_and_changes_nothing(world: World) -> None:
+    before = Credential.objects.for_environment(world.prod.caller()).count()
+    profiles: dict[str, Any] = {
+        "good:one": {"type": "api_key", "provider": "good", "key": "k"},
+        "no:object": 5,
+        "no:type": {"type": "cookie", "provider": "no", "key": "planted-1"},
+        "no:provider": {"type": "api_key", "key": "planted-2"},
+        "login:ref": {"type": "oauth", "provider": "login", "access": {"source": "env", "provider": "e", "id": "A"}},
+        "long:one": {"type": "api_key", "provider": "long", "key": "planted-3" + "x" * 20_000},
+    }
+    answer = world.prod.api().post("/profiles/import", {"format": "openclaw", "content": {"profiles": profiles}})
+    assert (answer.status_code, answer.json()["code"]) == (400, "store_not_importable")
+    named = {each["profile"] for each in answer.json()["findings"] if each["severity"] == "error"}
+    assert {"no:object", "no:type", "no:provider", "long:one"} <= named
+    assert "good:one" not in named
+    assert "planted" not in answer.content.decode()
+    assert Credential.objects.for_environment(world.prod.caller()).count() == before
+
+
 def test_commands_round_trip_through_private_files(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,11 +12,11 @@ from authsvc.audit.models import AuditEvent
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
 from profiles.models import Credential, CredentialState, OAuthRefresh, Profile
+from profiles.outbound import url_fault
 from profiles.providers import Kind
 from profiles.refresh import RefreshBusy, RefreshFailed, fresh_credential, refresh_due
 from profiles.services.status import StatusQuery, status_document
 from profiles.services.store import SecretMaterial, create_profile, open_version, store_version
-from profiles.token_endpoint import url_fault
 from tests.fake_provider import FakeProvider, fake_provider
 from tests.world import World
 
@@ -127,6 +127,20 @@ def test_provider_dying_half_way_keeps_the_refresh_token_and_is_tried_later(
     later = now + timedelta(minutes=2)
     renewed = fresh_credential(caller, profile=profile, credential=_current(profile), now=later)
     assert open_version(renewed).main.reveal() == "access-1"
+
+
+def test_answer_lost_on_its_way_becomes_a_clear_state_when_asked_again(
+    world: World, caller: Caller, provider: FakeProvider, now: datetime
+) -> None:
+    profile = _login(caller, now)
+    provider.mode = "answer_lost"
+    assert _resolve(world).json()["reason"] == "provider_unreachable"
+    provider.mode = "rotate"
+    with pytest.raises(RefreshFailed) as caught:
+        fresh_credential(caller, profile=profile, credential=_current(profile), now=now + timedelta(minutes=2))
+    assert caught.value.extra["reason"] == "refresh_token_reused"
+    assert OAuthRefresh.objects.for_environment(caller).get(profile=profile).is_terminal
+    assert open_version(_current(profile)).secrets["refresh"].reveal() == "refresh-0"
 
 
 def test_failed_refresh_of_living_token_hands_out_the_token(

@@ -21,7 +21,7 @@ from authsvc.settings import networks
 from authsvc.tenants.models import Operator, Tenant
 from authsvc.tokens.models import ApiKey
 from authsvc.vault.models import DataKey
-from profiles.models import Credential
+from profiles.models import Credential, OAuthRefresh, Profile
 from rbac.views.channels import ChannelList
 from tests.world import World
 
@@ -63,6 +63,13 @@ def expire_a_credential() -> None:
     Credential.unscoped.update(expires_at_ms=int(past.timestamp() * 1000))
 
 
+def fail_a_login() -> None:
+    """Leave behind what a provider's final refusal leaves behind."""
+    credential = Credential.unscoped.filter(state="current")[0]
+    owner = {name: getattr(credential, name) for name in ("tenant_id", "environment_id", "profile_id")}
+    OAuthRefresh(**owner, failed_version=credential.version, failure_reason="invalid_grant", is_terminal=True).save()
+
+
 def break_item(code: str, settings: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make exactly this item wrong."""
     ways: dict[str, Callable[[], object]] = {
@@ -92,6 +99,12 @@ def break_item(code: str, settings: Any, folder: Path, monkeypatch: pytest.Monke
             revoked_at=datetime.now().astimezone()
         ),
         "expired_credentials": expire_a_credential,
+        "failed_logins": fail_a_login,
+        "credential_rotation": lambda: Credential.unscoped.update(
+            created_at=datetime.now().astimezone() - timedelta(days=38)
+        ),
+        "deprecated_profiles": lambda: Profile.unscoped.filter(agent="main").update(key="anthropic:claude-cli"),
+        "preferred_kind": lambda: Profile.unscoped.update(kind="token"),
         "retention_holds": lambda: Tenant.objects.update(retention_hold=True),
     }
     ways[code]()

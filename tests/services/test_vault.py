@@ -9,6 +9,7 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -115,6 +116,28 @@ def test_resolve_of_an_older_version_put_back_is_refused(world: World, now: date
     fresh = new_version(world.prod, "sk-ant-api03-" + "n" * 95, now)
     put_back(fresh, old.sealed)
     require_broken(world.prod, fresh, now)
+
+
+def test_resolve_of_an_older_version_made_current_again_is_refused(world: World, now: datetime) -> None:
+    old = current(world.prod)
+    fresh = new_version(world.prod, "sk-ant-api03-" + "n" * 95, now)
+    Credential.unscoped.filter(id=fresh.id).update(state="retired")
+    Credential.unscoped.filter(id=old.id).update(state="current")
+    require_broken(world.prod, old, now)
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"table": "store_remainder"}, {"field": "document"}, {"row_id": "crd_other"}, {"field": "v2"}]
+)
+def test_resolve_of_a_value_sealed_for_another_field_or_row_is_refused(
+    world: World, now: datetime, elsewhere: dict[str, str]
+) -> None:
+    credential, caller = current(world.prod), world.prod.caller()
+    text = open_text(credential.place(), credential.sealed)
+    put_back(credential, seal_text(caller, replace(credential.place(), **elsewhere), text, now=now))
+    require_broken(world.prod, credential, now)
+    put_back(credential, seal_text(caller, credential.place(), text, now=now))
+    assert resolve_credential(caller, QUERY, now=now).value.reveal().startswith("sk-ant-")
 
 
 def test_resolve_under_an_exchanged_data_key_is_refused(world: World, now: datetime) -> None:

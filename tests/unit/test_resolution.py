@@ -1,4 +1,4 @@
-"""Resolution: the order tables of three upstream versions, ten thousand random stores, and every rule of choice."""
+"""Resolution: the order tables of three upstream versions, ten thousand random stores at full scale, every rule."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from profiles.providers import Billing, Kind
 from profiles.references import Strategy
 from profiles.resolution import FailureCode, TraceEntry, choose
 from profiles.strategy import prune_order, resolve_order
+from tests.scale import scaled
 from tests.unit.oracle_resolution import Oracle
 from tests.unit.resolution_stores import NOW, candidates_of, load_vectors, random_case, request_of
 
@@ -48,11 +49,12 @@ def test_resolve_order_classic_equals_older_versions(case: dict[str, Any], versi
     assert list(order) == CLASSIC[version][case["id"]]
 
 
+@pytest.mark.parametrize("strategy", Strategy)
 @pytest.mark.parametrize("chunk", range(10))
-def test_choose_random_stores_agree_with_oracle(chunk: int) -> None:
-    for seed in range(chunk * 1000, chunk * 1000 + 1000):
+def test_choose_random_stores_agree_with_oracle(chunk: int, strategy: Strategy) -> None:
+    size = scaled(quick=200, full=1000)
+    for seed in range(chunk * size, chunk * size + size):
         case = random_case(seed)
-        strategy = Strategy.CURRENT if seed % 2 else Strategy.CLASSIC
         request, candidates = request_of(case, strategy), candidates_of(case)
         oracle = Oracle(case, strategy)
         assert list(resolve_order(request, candidates)) == oracle.upstream(), seed

@@ -47,6 +47,21 @@ REFUSED: list[tuple[Any, Any]] = [
 ]
 
 
+class Chosen(StrictSerializer):
+    """One choice, and a list of them."""
+
+    kind = serializers.ChoiceField(choices=["api_key", "token"])
+    kinds = serializers.ListField(child=serializers.ChoiceField(choices=["api_key", "token"]), required=False)
+
+
+@pytest.mark.parametrize("given", [{"kind": "pasted-secret"}, {"kind": "token", "kinds": ["pasted-secret"]}])
+def test_choice_that_is_not_there_is_not_repeated(given: dict[str, Any]) -> None:
+    serializer = Chosen(data=given)
+    assert not serializer.is_valid()
+    assert "Choose one of: api_key, token." in str(serializer.errors)
+    assert "pasted-secret" not in str(serializer.errors)
+
+
 @pytest.mark.parametrize(("field", "given", "expected"), TAKEN)
 def test_field_takes_and_normalises(field: serializers.Field[Any, Any, Any, Any], given: Any, expected: Any) -> None:
     assert field.run_validation(given) == expected

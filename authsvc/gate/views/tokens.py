@@ -28,6 +28,7 @@ from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.models import IssuedToken
 from authsvc.tokens.policy import set_token_policy, token_policy
 from authsvc.tokens.services import MintedToken, get_token, revoke_all_tokens, revoke_token
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from rbac.services.gateways import get_gateway
 from rbac.services.service_accounts import get_service_account
@@ -45,7 +46,8 @@ class TokenList(ApiView):
         """List issued tokens, newest first; never the tokens themselves."""
         return self.page(IssuedToken.objects.for_environment(self.caller), TokenOutput)
 
-    @extend_schema(request=TokenInput, responses={201: MintedTokenOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=TokenInput, responses={201: MintedTokenOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Issue an access token to a service account; it is shown this once."""
         fields = self.fields(TokenInput)

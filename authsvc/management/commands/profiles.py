@@ -1,4 +1,4 @@
-"""``profiles import`` and ``profiles export``: moving in and out with the files of gateways.
+"""``profiles import|export|probe|clear-cooldown``: files of gateways in and out, and credentials that rest.
 
 Secrets are read from a file or standard input and written only to a path that was named, 0600; none is printed.
 """
@@ -16,20 +16,27 @@ from django.core.management import CommandError
 
 from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.management.private_files import write_private
+from authsvc.web.caller import Caller
+from authsvc.web.problems import NotFound
+from authsvc.web.secret_text import SecretText
 from profiles.interchange.render import RefreshTokens, SecretsMode
 from profiles.models import DEFAULT_AGENT
 from profiles.services.exporting import EXPORT_FORMATS, Export, ExportQuery, export_store
-from profiles.services.importing import FORMATS, ImportResult, StoreNotImportable, import_store, read_store
+from profiles.services.importing import FORMATS, ImportResult, StoreNotImportable, Unlock, import_store, read_store
 from profiles.services.importing import findings_document as shown
+from profiles.services.probe import probe_document, probe_profile
+from profiles.services.store import find_profile
+from profiles.services.usage import clear_cooldown
 
 STATE_FILE = "auth-state.json"
+PROBE_EXITS = {"accepted": Exit.OK, "refused": Exit.BROKEN, "unknown": Exit.UNKNOWN}
 IGNORE_HINT = "Never commit this file: name it in .gitignore, and delete it when the gateway has read it."
 
 
 class Command(HouseCommand):
-    """Files of gateways, in and out."""
+    """Files of gateways in and out, and credentials that rest."""
 
-    help = "Import and export the credential files of gateways."
+    help = "Import and export the credential files of gateways; try a credential, end its cooldown."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -39,6 +46,8 @@ class Command(HouseCommand):
         taking.add_argument("--format", required=True, choices=FORMATS)
         taking.add_argument("--file", default="-", help="the file; - is standard input")
         taking.add_argument("--state", default="", help="auth-state.json, where routing state is kept apart")
+        taking.add_argument("--passphrase-file", default="", help="for agtos: a file with its secret")
+        taking.add_argument("--salt", default="", help="for agtos: the salt, in hex")
         taking.add_argument("--agent", default=DEFAULT_AGENT)
         taking.add_argument("--dry-run", action="store_true", help="only show what would be done")
         add_json(taking)
@@ -50,15 +59,23 @@ class Command(HouseCommand):
         giving.add_argument("--output", required=True, help="the file to write, 0600")
         giving.add_argument("--agent", default=DEFAULT_AGENT)
         add_json(giving)
+        _add_profile(verbs.add_parser("probe", help="try it at its provider: 0 accepted, 1 refused, 3 unknown"))
+        _add_profile(verbs.add_parser("clear-cooldown", help="end every cooldown of a profile, after a top-up"))
 
     def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run one verb."""
-        return self._import(options, now) if options["verb"] == "import" else self._export(options, now)
+        verbs = {
+            "import": self._import,
+            "export": self._export,
+            "probe": self._probe,
+            "clear-cooldown": self._clear_cooldown,
+        }
+        return verbs[options["verb"]](options, now)
 
     def _import(self, options: dict[str, Any], now: datetime) -> Exit:
         caller = self.chosen_place(options)
         state = _read(options["state"]) if options["state"] else None
-        store = read_store(options["format"], _read(options["file"]), state)
+        store = read_store(options["format"], _read(options["file"]), state, _unlock(options))
         try:
             result = import_store(
                 caller,
@@ -93,6 +110,44 @@ class Command(HouseCommand):
         else:
             self.print_lines([*(f"Wrote {path}" for path in written), IGNORE_HINT])
         return Exit.OK
+
+    def _probe(self, options: dict[str, Any], now: datetime) -> Exit:
+        caller = self.chosen_place(options)
+        found = probe_document(probe_profile(caller, profile_id=_profile_id(caller, options), now=now))
+        if options["json"]:
+            self.print_json(found)
+        else:
+            said = found["reason"] or f"HTTP {found['http_status']}"
+            self.print_lines([f"{found['profile']}: {found['outcome']}, {said}. {found['hint']}".strip()])
+        return PROBE_EXITS[str(found["outcome"])]
+
+    def _clear_cooldown(self, options: dict[str, Any], now: datetime) -> Exit:
+        caller = self.chosen_place(options)
+        profile = clear_cooldown(caller, profile_id=_profile_id(caller, options), now=now)
+        if options["json"]:
+            self.print_json({"id": profile.id, "profile": profile.key, "outcome": "cleared"})
+        else:
+            self.print_lines([f"{profile.key}: every cooldown is ended."])
+        return Exit.OK
+
+
+def _unlock(options: dict[str, Any]) -> Unlock:
+    path = options["passphrase_file"]
+    return Unlock(SecretText(_read(path).strip() if path else ""), options["salt"])
+
+
+def _profile_id(caller: Caller, options: dict[str, Any]) -> str:
+    profile = find_profile(caller, key=options["profile"], agent=options["agent"])
+    if profile is None:
+        raise NotFound(f"There is no profile {options['profile']} here.")
+    return profile.id
+
+
+def _add_profile(parser: ArgumentParser) -> None:
+    add_place(parser, required=False)
+    parser.add_argument("--profile", required=True, help="its name, e.g. anthropic:work")
+    parser.add_argument("--agent", default=DEFAULT_AGENT)
+    add_json(parser)
 
 
 def import_document(result: ImportResult) -> dict[str, object]:
