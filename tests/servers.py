@@ -25,8 +25,8 @@ class ServerUnavailable(RuntimeError):
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[str]:
-    """Yield the ``DATABASE_URL`` of a fresh server; raises ``ServerUnavailable``."""
+def postgresql(*, is_durable: bool = False) -> Iterator[str]:
+    """Yield the ``DATABASE_URL`` of a fresh server; raises ``ServerUnavailable``. Durable: a commit is on disk."""
     binaries = postgresql_binaries()
     folder = Path(tempfile.mkdtemp(prefix="authsvc-pg-", dir="/tmp"))
     account = _account(folder)
@@ -36,13 +36,9 @@ def postgresql() -> Iterator[str]:
     made = subprocess.run([str(part) for part in make], capture_output=True, text=True, check=False, **account)
     if made.returncode:
         raise ServerUnavailable(f"initdb failed: {made.stderr.strip()[-200:]}")
-    switches = [
-        "listen_addresses=",
-        "fsync=off",
-        "full_page_writes=off",
-        "synchronous_commit=off",
-        "max_connections=200",
-    ]
+    switches = ["listen_addresses=", "max_connections=200"]
+    if not is_durable:
+        switches += ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
     command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder)]
     for switch in switches:
         command += ["-c", switch]

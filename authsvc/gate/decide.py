@@ -25,7 +25,7 @@ from rbac.models import Gateway
 from rbac.routes import RouteMatch
 from rbac.scopes import AUTHSVC_ADMIN, EVERYTHING, HeldScopes
 from rbac.services.channels import check_channel
-from rbac.services.gateways import find_gateway_by_audience, get_gateway
+from rbac.services.known import compiled, known_gateway, known_gateway_of
 from rbac.services.routes import match_route
 
 
@@ -82,7 +82,7 @@ class Situation:
     def held(self) -> HeldScopes:
         """Return what the subject holds at the audience."""
         admin_scope = self.audience.admin_scope if self.audience else AUTHSVC_ADMIN
-        return HeldScopes(self.subject.scopes if self.subject else (), admin_scope=admin_scope)
+        return compiled(self.subject.scopes if self.subject else frozenset(), admin_scope)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -121,7 +121,7 @@ def decide_batch(caller: Caller, questions: Sequence[Question], *, now: datetime
 
 def look_up(caller: Caller, question: Question, *, now: datetime) -> Situation:
     """Return what the gates need to know; raises ``NotFound`` for a gateway that is not here, ``ValidationFailed``."""
-    gateway = get_gateway(caller, question.gateway_id) if question.gateway_id else None
+    gateway = known_gateway(caller, question.gateway_id) if question.gateway_id else None
     require_one_action(question, gateway)
     subject = find_subject(caller, question.token, gateway, now)
     audience = gateway or (_gateway_of(caller, subject) if subject else None)
@@ -231,9 +231,7 @@ GATES: dict[str, Gate] = {
 
 
 def _gateway_of(caller: Caller, subject: Caller) -> Gateway | None:
-    return find_gateway_by_audience(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=subject.audience
-    )
+    return known_gateway_of(tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=subject.audience)
 
 
 def _decision(situation: Situation, reason: Reason) -> Decision:

@@ -17,15 +17,32 @@ from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
 from authsvc.tokens.compact import take_apart
 from authsvc.tokens.issuer import issuer_of
-from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, verifying_backend
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
-_KEYS: Remembered[str, SigningKey] = Remembered(4096)
+_KEYS: Remembered[str, VerifyingKey] = Remembered(4096)
+_REVOKED = Prepared(
+    lambda tenant_id, jti: (
+        IssuedToken.objects.for_tenant(tenant_id)
+        .filter(id=jti, revoked_at__isnull=False)
+        .order_by()
+        .values_list("id", flat=True)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """A signing key that may verify, with its public half already parsed."""
+
+    key: SigningKey
+    backend: SigningKeyBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +115,8 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     """
     parts = take_apart(raw)
     known = _verifying_key(check_header(parts.header))
-    key = known.value
-    payload = verifying_backend(key).check(parts)
+    key = known.value.key
+    payload = known.value.backend.check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name
     issuer = issuer_of(tenant, environment)
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
@@ -112,7 +129,7 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
 
 def is_revoked(tenant_id: str, jti: str) -> bool:
     """True when the token of this id was revoked."""
-    return IssuedToken.objects.for_tenant(tenant_id).filter(id=jti, revoked_at__isnull=False).exists()
+    return _REVOKED.first(tenant_id=tenant_id, jti=jti) is not None
 
 
 def get_token(caller: Caller, jti: str) -> IssuedToken:
@@ -189,7 +206,7 @@ def _minting_key(caller: Caller, request: TokenRequest, now: datetime) -> Signin
     return active_key(caller, algorithm=request.algorithm, now=now)
 
 
-def _verifying_key(kid: str) -> Known[SigningKey]:
+def _verifying_key(kid: str) -> Known[VerifyingKey]:
     """Return the key that may verify now, remembered until the tenant's count of changes moves."""
     known = _KEYS.find(kid)
     if known is not None:
@@ -205,5 +222,6 @@ def _verifying_key(kid: str) -> Known[SigningKey]:
     )
     if not isinstance(found, SigningKey):
         raise TokenRefused("kid")
-    _KEYS.put(kid, tenant_id, changes, found)
-    return Known(tenant_id, changes, found)
+    value = VerifyingKey(found, verifying_backend(found))
+    _KEYS.put(kid, tenant_id, changes, value)
+    return Known(tenant_id, changes, value)

@@ -17,5 +17,10 @@ def new_id(prefix: str) -> str:
 
 
 def random_base62(length: int) -> str:
-    """Return ``length`` characters of the alphabet, each chosen independently."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    """Return ``length`` characters of the alphabet, each chosen independently: one number, written to base 62."""
+    number = secrets.randbelow(len(ALPHABET) ** length)
+    characters = []
+    for _ in range(length):
+        number, digit = divmod(number, len(ALPHABET))
+        characters.append(ALPHABET[digit])
+    return "".join(characters)

@@ -79,10 +79,16 @@ class CallerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: object) -> bool:
         """Return True; raises ``TooManyRequests``."""
-        tally = tally_of(request._request)
-        if tally is not None and isinstance(request.user, Caller):
-            tally.take(PRINCIPAL, f"{request.user.tenant_id}:{request.user.principal_id}", now=microseconds())
+        if isinstance(request.user, Caller):
+            take_principal(request._request, request.user)
         return True
+
+
+def take_principal(request: HttpRequest, caller: Caller) -> None:
+    """Take from the bucket of the principal; raises ``TooManyRequests``."""
+    tally = tally_of(request)
+    if tally is not None:
+        tally.take(PRINCIPAL, f"{caller.tenant_id}:{caller.principal_id}", now=microseconds())
 
 
 def tally_of(request: HttpRequest) -> Tally | None:
@@ -105,7 +111,7 @@ def is_login(request: HttpRequest) -> bool:
 def refusal(problem: Problem) -> HttpResponse:
     """Return the problem as programs read it."""
     body = json.dumps(problem.as_document())
-    headers = {"Cache-Control": "no-store", **problem.headers}
+    headers = {"Cache-Control": "no-store", "Content-Length": str(len(body)), **problem.headers}
     return HttpResponse(body, status=problem.status, content_type="application/problem+json", headers=headers)
 
 

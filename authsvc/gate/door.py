@@ -1,0 +1,100 @@
+"""The quick door: the hottest endpoints answered before Django's handler, by the very functions behind it.
+
+Sessions, messages, CSRF, static files and the router are nothing to a gateway that asks with a bearer, and cost more
+than the answer. What remains is the same middleware in the same order, and the same view; a test sends the same
+requests through both doors and compares status, header fields and body. Anything unusual goes to the other door
+untouched: another path, a host that is not ours, a body this one does not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+from corsheaders.middleware import CorsMiddleware
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port, validate_host
+
+from authsvc.gate.errors import answered
+from authsvc.gate.forward_auth import forward_auth_endpoint
+from authsvc.gate.introspect import introspection_endpoint
+from authsvc.gate.quick_decide import PATH as DECIDE
+from authsvc.gate.quick_decide import find_decide
+from authsvc.gate.token import token_endpoint
+from authsvc.web.body_limit import Application, Environ, StartResponse
+from authsvc.web.headers import SecurityHeadersMiddleware
+from authsvc.web.limit_middleware import LimitMiddleware
+from authsvc.web.methods import View, require_post
+from authsvc.web.request_id import RequestIdMiddleware
+
+ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
+PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
+    re.compile(rf"{ISSUER}/oauth/introspect"): require_post(introspection_endpoint),
+    re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
+    re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
+}
+METHODS = frozenset({"GET", "HEAD", "POST"})
+
+
+class QuickDoor:
+    """WSGI wrapper around Django's application."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._limits = LimitMiddleware(self._answer)
+        cross_origin = cast("Callable[[HttpRequest], HttpResponse]", CorsMiddleware(self._limits))
+        self._chain = RequestIdMiddleware(SecurityHeadersMiddleware(cross_origin))
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        found = find_view(environ)
+        if found is None:
+            return self._application(environ, start_response)
+        request = WSGIRequest(environ)
+        request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
+        close_old_connections()
+        try:
+            response = self._chain(request)
+        finally:
+            close_old_connections()
+            request.close()
+        body = b"".join(response)
+        response.headers.setdefault("Content-Length", str(len(body)))
+        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        return [body]
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        view, names = request.quick  # type: ignore[attr-defined]
+        return self._limits.process_view(request, view, (), names) or answered(request, view, names)
+
+
+def find_view(environ: Environ) -> tuple[View, dict[str, str]] | None:
+    """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
+    path = str(environ.get("PATH_INFO", ""))
+    if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
+        return None
+    if path == DECIDE:
+        view = find_decide(environ) if is_our_host(environ) else None
+        return None if view is None else (view, {})
+    if not path.startswith("/t/"):
+        return None
+    for pattern, plain in PLAIN_VIEWS.items():
+        match = pattern.fullmatch(path)
+        if match is not None:
+            return (plain, match.groupdict()) if is_our_host(environ) else None
+    return None
+
+
+def is_our_host(environ: Mapping[str, Any]) -> bool:
+    """True for a host Django would accept."""
+    return _is_allowed(str(environ.get("HTTP_HOST", "")), tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=256)
+def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)
