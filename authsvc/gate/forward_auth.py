@@ -18,7 +18,7 @@ from authsvc.audit.record import record
 from authsvc.gate.authentication import CHALLENGE, INVALID_TOKEN, admit, bearer_of
 from authsvc.gate.forwarded import Asked, Contract, Unreadable, asked_below, asked_in_headers, may_use_cookie
 from authsvc.gate.identity import identity_headers, nobody_headers
-from authsvc.tenants.services import get_environment
+from authsvc.tenants.known import known_environment
 from authsvc.tokens.claims import TokenRefused
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address, is_from_trusted_proxy
@@ -104,7 +104,7 @@ def _asked(request: HttpRequest, suffix: str | None) -> Asked:
 def _find_gateway(tenant: str, environment: str, name: str) -> Gateway | None:
     """Return the gateway by its id or audience, or ``None``: the answer must not tell which gateways exist."""
     try:
-        place = get_environment(tenant=tenant, environment=environment)
+        place = known_environment(tenant=tenant, environment=environment)
     except NotFound:
         return None
     gateways = Gateway.objects.for_tenant(place.tenant_id).filter(environment_id=place.id)

@@ -12,8 +12,8 @@ from django.http import HttpRequest, JsonResponse
 from authsvc.gate.authentication import admit, bearer_of
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
+from authsvc.tenants.known import known_environment
 from authsvc.tenants.models import Environment
-from authsvc.tenants.services import get_environment
 from authsvc.tokens.claims import TokenRefused, nested_actors
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKey, IssuedToken
@@ -26,7 +26,7 @@ from rbac.permissions import has_scope
 def introspection_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
     """Answer what a token of this environment is worth now. A client or a bearer with ``tokens:read`` may ask."""
     now = datetime.now(UTC)
-    place = get_environment(tenant=tenant, environment=environment)
+    place = known_environment(tenant=tenant, environment=environment)
     form = form_of(request)
     require_client_or_bearer(request, place, scope="tokens:read", now=now)
     raw = form.get("token", "")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from authsvc.gate.oauth_errors import InvalidScopeRequested, InvalidTarget
-from authsvc.tenants.models import Principal, Tenant
+from authsvc.tenants.known import known_tenant
+from authsvc.tenants.models import Principal
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM
 from authsvc.tokens.services import MintedToken, TokenRequest, mint
@@ -21,7 +22,7 @@ from rbac.catalogue import expand_for_agno, is_known
 from rbac.models import Gateway, GatewayKind
 from rbac.scopes import AUTHSVC_ADMIN, intersect, minimise
 from rbac.services.effective import effective_scopes
-from rbac.services.gateways import find_gateway_by_audience
+from rbac.services.known import known_gateway_of
 from rbac.services.scopes import defined_scopes
 
 
@@ -104,14 +105,12 @@ def require_known_scopes(caller: Caller, requested: Sequence[str]) -> None:
 def _gateway(caller: Caller, audience: str) -> Gateway | None:
     if audience in {"", API_AUDIENCE}:
         return None
-    gateway = find_gateway_by_audience(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience
-    )
+    gateway = known_gateway_of(tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience)
     if gateway is None:
         raise InvalidTarget
     return gateway
 
 
 def _ttl(caller: Caller, asked: Asked) -> int:
-    ceiling = Tenant.objects.values_list("access_token_ttl_seconds", flat=True).get(id=caller.tenant_id)
+    ceiling = known_tenant(caller.tenant_id).access_token_ttl_seconds
     return min(asked.ttl_seconds or ceiling, ceiling)

@@ -20,6 +20,7 @@ from authsvc.tokens.formats import TokenType, generate, is_same_hash, keyed_hash
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken
 from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import execute, insert_row
 from authsvc.web.secret_text import SecretText
 
 SLIDING_DAYS = 30
@@ -38,6 +39,12 @@ class SpentRefresh:
     child: SecretText
 
 
+_JOIN_FAMILY = (
+    f"UPDATE {IssuedToken._meta.db_table} SET family_id = %s "  # noqa: S608 - the name is a constant
+    "WHERE id = %s AND tenant_id = %s AND environment_id = %s"
+)
+
+
 def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: datetime) -> SecretText:
     """Start a family behind a fresh access token, which ends with it; returns the first refresh token."""
     claims = minted.claims
@@ -54,8 +61,8 @@ def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: d
         expires_at=now + timedelta(days=ABSOLUTE_DAYS),
     )
     with transaction.atomic():
-        family.save(force_insert=True)
-        IssuedToken.objects.for_environment(caller).filter(id=claims.jti).update(family_id=family.id)
+        insert_row(family)
+        execute(_JOIN_FAMILY, [family.id, claims.jti, caller.tenant_id, caller.environment_id])
         first = _add_token(family, caller.environment, now)
         detail = {
             "family_id": family.id,
@@ -136,7 +143,7 @@ def end_reused_family(caller: Caller, *, family: RefreshFamily, now: datetime) -
 
 def _add_token(family: RefreshFamily, environment: str, now: datetime) -> SecretText:
     token = generate(TokenType.REFRESH_TOKEN, environment)
-    RefreshToken(
+    row = RefreshToken(
         id=_row_id(token.id),
         tenant_id=family.tenant_id,
         environment_id=family.environment_id,
@@ -144,7 +151,8 @@ def _add_token(family: RefreshFamily, environment: str, now: datetime) -> Secret
         secret_hash=keyed_hash(pepper(), token.text),
         created_at=now,
         expires_at=min(now + timedelta(days=SLIDING_DAYS), family.expires_at),
-    ).save(force_insert=True)
+    )
+    insert_row(row)
     return token.text
 
 

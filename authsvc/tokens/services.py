@@ -22,7 +22,7 @@ from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, 
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
-from authsvc.web.prepared import Prepared
+from authsvc.web.prepared import Prepared, insert_row
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
@@ -89,7 +89,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
     with transaction.atomic():
         key = _minting_key(caller, request, now)
         text = signing_backend(key).encode(as_payload(claims))
-        IssuedToken(
+        row = IssuedToken(
             id=claims.jti,
             tenant_id=caller.tenant_id,
             environment_id=caller.environment_id,
@@ -103,7 +103,8 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             actors=list(request.actors),
             created_at=now,
             expires_at=claims.expires_at,
-        ).save(force_insert=True)
+        )
+        insert_row(row)
         record(caller, "token.issued", subject_id=claims.jti, detail=_issue_detail(claims, request), now=now)
     return MintedToken(SecretText(text), claims)
 

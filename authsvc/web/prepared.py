@@ -95,6 +95,11 @@ def insert_row(row: Model) -> None:
 _INSERTS: dict[type[Model], str] = {}
 
 
+def as_moment(moment: datetime) -> Any:
+    """Return an aware time as the database's driver takes it in a statement of our own."""
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
 def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
     """Return every row of a statement; raises ``DatabaseError`` as Django does."""
     prepared = _prepared_cursor()
