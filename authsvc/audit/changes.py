@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
 from django.conf import settings
@@ -88,7 +88,7 @@ class Remembered(Generic[Key, Value]):
 
 _HEADS = AuditHead.objects.order_by()
 _COUNT = Prepared(lambda tenant_id: _HEADS.filter(tenant_id=tenant_id).values_list("changes", flat=True))
-_MEMORIES: WeakSet[Remembered[Any, Any]] = WeakSet()
+_MEMORIES: WeakSet[Forgetful] = WeakSet()
 _seen: dict[str, tuple[float, int]] = {}
 _seen_lock = threading.Lock()
 _changing: set[tuple[int, str]] = set()
@@ -134,6 +134,19 @@ def forget_everything() -> None:
     _changing.clear()
     for memory in _MEMORIES:
         memory.clear()
+
+
+class Forgetful(Protocol):
+    """A memory of this process that can be emptied."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+        ...
+
+
+def register_memory(memory: Forgetful) -> None:
+    """Have a memory emptied by ``forget_everything`` too."""
+    _MEMORIES.add(memory)
 
 
 def _forget(tenant_id: str) -> None:

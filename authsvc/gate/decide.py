@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from authsvc.audit.record import record
+from authsvc.audit.repeats import Repeats
 from authsvc.gate.authentication import admit
 from authsvc.tokens.claims import TokenRefused
 from authsvc.web.caller import Caller, CallerKind
@@ -97,6 +98,7 @@ class Situation:
         return self.found is not None and self.found.is_public
 
 
+_DENIALS = Repeats()
 Gate = Callable[[Situation], Reason | None]
 INVALID_TOKEN = Reason("invalid_token", "proof", "The token is not valid here.")
 ALLOWED = Reason("allowed", "scope", "Every gate is open.")
@@ -252,10 +254,26 @@ def _decision(situation: Situation, reason: Reason) -> Decision:
 
 
 def _record_denial(caller: Caller, decision: Decision, question: Question, now: datetime) -> None:
+    """Record a denial; one equal to another of the last seconds is counted, and recorded with the next."""
+    action = question.scope or f"{question.method} {question.path}"
+    key = (caller.principal_id, decision.principal_id, action, decision.reason.code, question.gateway_id)
+    repeats = _DENIALS.note(key, now=now)
+    if repeats is None:
+        return
     detail = {
         "subject_id": decision.principal_id,
-        "action": question.scope or f"{question.method} {question.path}",
+        "action": action,
         "code": decision.reason.code,
         "gateway_id": question.gateway_id,
     }
-    record(caller, "decision.denied", subject_id=decision.decision_id, detail=detail, now=now)
+    try:
+        record(
+            caller,
+            "decision.denied",
+            subject_id=decision.decision_id,
+            detail={**detail, "repeats": repeats} if repeats else detail,
+            now=now,
+        )
+    except DatabaseError:
+        _DENIALS.forget(key)
+        raise

@@ -23,13 +23,13 @@ from django.http.request import split_domain_port, validate_host
 from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.introspect import introspection_endpoint
-from authsvc.gate.quick_decide import PATH as DECIDE
-from authsvc.gate.quick_decide import find_decide
+from authsvc.gate.quick_api import answer_post
 from authsvc.gate.token import token_endpoint
 from authsvc.web.body_limit import Application, Environ, StartResponse
 from authsvc.web.headers import SecurityHeadersMiddleware
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
+from authsvc.web.quick import Find, QuickView
 from authsvc.web.request_id import RequestIdMiddleware
 
 ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
@@ -42,16 +42,17 @@ METHODS = frozenset({"GET", "HEAD", "POST"})
 
 
 class QuickDoor:
-    """WSGI wrapper around Django's application."""
+    """WSGI wrapper around Django's application; ``api_views`` maps patterns of whole paths to readers of requests."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, api_views: Mapping[str, Find]) -> None:
         self._application = application
+        self._api_views = [(re.compile(pattern), find) for pattern, find in api_views.items()]
         self._limits = LimitMiddleware(self._answer)
         cross_origin = cast("Callable[[HttpRequest], HttpResponse]", CorsMiddleware(self._limits))
         self._chain = RequestIdMiddleware(SecurityHeadersMiddleware(cross_origin))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        found = find_view(environ)
+        found = self.find_view(environ)
         if found is None:
             return self._application(environ, start_response)
         request = WSGIRequest(environ)
@@ -67,26 +68,35 @@ class QuickDoor:
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
         return [body]
 
+    def find_view(self, environ: Environ) -> tuple[View | QuickView, dict[str, str]] | None:
+        """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
+        path = str(environ.get("PATH_INFO", ""))
+        if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
+            return None
+        if path.startswith("/api/v1/"):
+            return self._find_api_view(environ, path)
+        for pattern, plain in PLAIN_VIEWS.items() if path.startswith("/t/") else ():
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return (plain, match.groupdict()) if is_our_host(environ) else None
+        return None
+
+    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView, dict[str, str]] | None:
+        for pattern, find in self._api_views:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                view = find(environ, match.groupdict()) if is_our_host(environ) else None
+                return None if view is None else (view, {})
+        return None
+
     def _answer(self, request: HttpRequest) -> HttpResponse:
         view, names = request.quick  # type: ignore[attr-defined]
-        return self._limits.process_view(request, view, (), names) or answered(request, view, names)
-
-
-def find_view(environ: Environ) -> tuple[View, dict[str, str]] | None:
-    """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
-    path = str(environ.get("PATH_INFO", ""))
-    if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
-        return None
-    if path == DECIDE:
-        view = find_decide(environ) if is_our_host(environ) else None
-        return None if view is None else (view, {})
-    if not path.startswith("/t/"):
-        return None
-    for pattern, plain in PLAIN_VIEWS.items():
-        match = pattern.fullmatch(path)
-        if match is not None:
-            return (plain, match.groupdict()) if is_our_host(environ) else None
-    return None
+        refusal = self._limits.process_view(request, view, (), names)
+        if refusal is not None:
+            return refusal
+        if isinstance(view, QuickView):
+            return cast("HttpResponse", answered(request, answer_post, {"view": view}))
+        return cast("HttpResponse", answered(request, view, names))
 
 
 def is_our_host(environ: Mapping[str, Any]) -> bool:

@@ -67,7 +67,7 @@ class ProblemMiddleware:
 _PROBLEMS = ProblemMiddleware(lambda _request: HttpResponse())
 
 
-def answered(request: HttpRequest, view: Callable[..., HttpResponseBase], names: Mapping[str, str]) -> Any:
+def answered(request: HttpRequest, view: Callable[..., HttpResponseBase], names: Mapping[str, Any]) -> Any:
     """Return the answer of a plain view, or that of what it raised, as the middleware behind Django's handler does."""
     try:
         return view(request, **names)

@@ -15,11 +15,13 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import override_settings
 
 from authsvc.audit.models import AuditEvent
-from authsvc.gate.door import QuickDoor, find_view
+from authsvc.gate import quick_views
+from authsvc.gate.door import QuickDoor
 from authsvc.web.limit_store import bucket_store
+from profiles import quick
 from tests.world import FORM, JSON, Place, World
 
-ID = re.compile(rb"(dec|req|jti|idt)_[0-9A-Za-z]{22}|eyJ[0-9A-Za-z_.-]+")
+ID = re.compile(rb"(dec|req|jti|idt|lea)_[0-9A-Za-z]{22}|eyJ[0-9A-Za-z_.-]+|art_[0-9A-Za-z_-]+|[0-9-]{10}T[0-9:.+]+Z?")
 MOMENT = re.compile(r"\bt=\d+")
 Answer = tuple[str, list[tuple[str, str]], bytes]
 
@@ -27,7 +29,7 @@ Answer = tuple[str, list[tuple[str, str]], bytes]
 @pytest.fixture(scope="module")
 def doors() -> tuple[QuickDoor, WSGIHandler]:
     slow = WSGIHandler()
-    return QuickDoor(slow), slow
+    return QuickDoor(slow, {**quick_views.API_VIEWS, **quick.API_VIEWS}), slow
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,11 @@ def decide(place: Place, bearer: str, question: Any, **headers: str) -> dict[str
     return environ("POST", "/api/v1/decide", body, authorization=f"Bearer {bearer}", **headers)
 
 
+def post(place: Place, bearer: str, path: str, fields: Any) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+    return environ("POST", f"/api/v1{path}", json.dumps(fields).encode(), **headers)
+
+
 def requests_of(place: Place) -> dict[str, dict[str, Any]]:
     key, gateway = place.api_key, place.gateway["id"]
     token = place.access_token(audience=place.gateway["audience"])
@@ -76,6 +83,7 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
     about = urlencode({"token": token}).encode()
     form: dict[str, Any] = {"method": "POST", "kind": FORM, "authorization": basic}
     forward, introspect = place.path(f"/gateways/{gateway}/forward-auth"), place.path("/oauth/introspect")
+    device = f"/devices/{place.device['id']}/authenticate"
     grant = urlencode({"grant_type": "client_credentials", "scope": "profiles:read"}).encode()
     return {
         "allowed": decide(place, key, asked),
@@ -113,12 +121,41 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
         "forward without": environ("GET", forward),
         "forward elsewhere": environ("GET", place.path("/gateways/none/forward-auth"), authorization=f"Bearer {token}"),
         "token": environ(path=place.path("/oauth/token"), body=grant, **form),
+        "resolve": post(place, key, "/credentials/resolve", {"provider": "anthropic"}),
+        "resolve with all": post(
+            place, key, "/credentials/resolve", {"provider": "Anthropic", "view": "full", "session": "s"}
+        ),
+        "resolve nothing": post(place, key, "/credentials/resolve", {"provider": "nobody"}),
+        "resolve by nobody": post(place, "x", "/credentials/resolve", {"provider": "anthropic"}),
+        "resolve without the scope": post(
+            place, place.access_token(scope="profiles:read"), "/credentials/resolve", {"provider": "anthropic"}
+        ),
+        "resolve badly": post(place, key, "/credentials/resolve", {"provider": "anthropic", "view": "no"}),
+        "device": post(place, "", device, {"secret": place.device["secret"]}),
+        "device with a bearer": post(place, key, device, {"secret": place.device["secret"]}),
+        "device with a wrong secret": post(place, "", device, {"secret": "wrong"}),
+        "device elsewhere": post(place, "", "/devices/dev_none/authenticate", {"secret": place.device["secret"]}),
+        "device pending": post(
+            place, "", f"/devices/{place.pending_device['id']}/authenticate", {"secret": place.device["secret"]}
+        ),
+        "device without": post(place, "", device, {}),
+        "device with more": post(place, "", device, {"secret": "x", "more": 1}),
         "token of nobody": environ("POST", place.path("/oauth/token"), grant, FORM),
         "token by get": environ("GET", place.path("/oauth/token")),
     }  # fmt: skip
 
 
-QUICK = {"allowed", "allowed by route", "scope not held", "made-up token", "made-up bearer", "forward", "token"}
+QUICK = {
+    "allowed",
+    "allowed by route",
+    "scope not held",
+    "made-up token",
+    "made-up bearer",
+    "forward",
+    "token",
+    "resolve",
+    "device",
+}
 
 
 @pytest.mark.parametrize("limits", ["off", "on"])
@@ -138,9 +175,10 @@ def test_both_doors_give_the_same_bytes(world: World, doors: Any, limits: str) -
     assert different == {}
 
 
-def test_the_quick_door_takes_the_hot_requests_and_leaves_the_odd_ones(world: World) -> None:
+def test_the_quick_door_takes_the_hot_requests_and_leaves_the_odd_ones(world: World, doors: Any) -> None:
+    find_view = doors[0].find_view
     sent = requests_of(world.prod)
-    assert {name for name in QUICK if find_view(sent[name]) is None} == set()
+    assert {name for name in (*QUICK, "token", "device", "introspect by key") if find_view(sent[name]) is None} == set()
     odd = ("no bearer at all", "unknown field", "no json", "xml", "wants html", "get", "another host")
     assert {name for name in odd if find_view(sent[name]) is not None} == set()
 
