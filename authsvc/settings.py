@@ -127,10 +127,10 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
 else:
+    _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
     # The few hottest queries are prepared (authsvc/web/prepared.py); the ORM's own stay as they are.
     _database["OPTIONS"] = {"prepare_threshold": 5, **_database.get("OPTIONS", {})}
-_database["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL:

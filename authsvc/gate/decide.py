@@ -17,6 +17,7 @@ from authsvc.audit.record import record
 from authsvc.audit.repeats import Repeats
 from authsvc.gate.authentication import admit
 from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.identifiers import new_id
 from authsvc.web.problems import ValidationFailed
@@ -233,6 +234,8 @@ GATES: dict[str, Gate] = {
 
 
 def _gateway_of(caller: Caller, subject: Caller) -> Gateway | None:
+    if subject.audience == API_AUDIENCE:
+        return None
     return known_gateway_of(tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=subject.audience)
 
 

@@ -9,6 +9,8 @@ untouched: another path, a host that is not ours, a body this one does not read.
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, cast
@@ -16,7 +18,7 @@ from typing import Any, cast
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import close_old_connections
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 
@@ -38,6 +40,8 @@ PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
     re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
     re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
 }
+SECONDS_BETWEEN_LOOKS = 1.0
+_looked = threading.local()
 METHODS = frozenset({"GET", "HEAD", "POST"})
 
 
@@ -57,11 +61,11 @@ class QuickDoor:
             return self._application(environ, start_response)
         request = WSGIRequest(environ)
         request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
-        close_old_connections()
+        look_after_connection()
         try:
             response = self._chain(request)
         finally:
-            close_old_connections()
+            look_after_connection()
             request.close()
         body = b"".join(response)
         response.headers.setdefault("Content-Length", str(len(body)))
@@ -97,6 +101,17 @@ class QuickDoor:
         if isinstance(view, QuickView):
             return cast("HttpResponse", answered(request, answer_post, {"view": view}))
         return cast("HttpResponse", answered(request, view, names))
+
+
+def look_after_connection() -> None:
+    """Do once a second and thread what Django does around every request: close what is broken or too old, and have
+    the connection tested before its next statement. One that just failed is looked at immediately.
+    """
+    here, now = connections[DEFAULT_DB_ALIAS], time.monotonic()
+    is_due = now - getattr(_looked, "at", 0.0) >= SECONDS_BETWEEN_LOOKS
+    if is_due or here.errors_occurred or here.vendor == "sqlite":  # its file may be another by the next request
+        _looked.at = now
+        close_old_connections()
 
 
 def is_our_host(environ: Mapping[str, Any]) -> bool:

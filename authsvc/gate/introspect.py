@@ -95,8 +95,7 @@ def _times(subject: Caller) -> dict[str, object]:
         return known.value
     changes = current_changes(subject.tenant_id)
     times = _looked_up_times(subject)
-    if times:
-        _TIMES.put(subject.token_id, subject.tenant_id, changes, times)
+    _TIMES.put(subject.token_id, subject.tenant_id, changes, times)
     return times
 
 

@@ -105,7 +105,8 @@ def is_sensitive(request: HttpRequest, view: object) -> bool:
 
 def is_login(request: HttpRequest) -> bool:
     """True when somebody sends a name and password to the admin."""
-    return request.method == "POST" and request.path_info == reverse("admin:login")
+    is_like_one = request.method == "POST" and request.path_info.endswith("/login/")
+    return is_like_one and request.path_info == reverse("admin:login")
 
 
 def refusal(problem: Problem) -> HttpResponse:

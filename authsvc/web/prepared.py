@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
@@ -50,9 +51,10 @@ class Prepared(Generic[Row]):
 
     def rows(self, **values: Any) -> list[Row]:
         """Return every row."""
-        compiled = self._compiled.get(connection.vendor)
+        vendor = connections[DEFAULT_DB_ALIAS].vendor
+        compiled = self._compiled.get(vendor)
         if compiled is None:
-            compiled = self._compiled[connection.vendor] = self._compile()
+            compiled = self._compiled[vendor] = self._compile()
         parameters = [
             place[0] if isinstance(place, tuple) else self._adapted(place, values[place]) for place in compiled.places
         ]
@@ -61,15 +63,21 @@ class Prepared(Generic[Row]):
             found = compiled.compiler.apply_converters(found, compiled.converters)
         return [compiled.read(row) for row in found]
 
+    def queryset(self) -> QuerySet[Any, Row]:
+        """Return the query with its stand-ins, for whoever asks the database how it would run."""
+        return self._build(**self._stand_ins())
+
     def _compile(self) -> Compiled:
-        stand_ins = {name: self._stand_in(number, name) for number, name in enumerate(self._names)}
-        queryset = self._build(**stand_ins)
+        queryset, stand_ins = self.queryset(), self._stand_ins()
         compiler = queryset.query.get_compiler(connection=connection)
         statement, parameters = compiler.as_sql()
         meant = {self._adapted(name, value): name for name, value in stand_ins.items()}
         places = tuple(meant.get(value, (value,)) for value in parameters)
         fields = [selected[0] for selected in compiler.select[: compiler.col_count]]
         return Compiled(str(statement), places, _reader(queryset, compiler), compiler.get_converters(fields), compiler)
+
+    def _stand_ins(self) -> dict[str, Any]:
+        return {name: self._stand_in(number, name) for number, name in enumerate(self._names)}
 
     def _stand_in(self, number: int, name: str) -> Any:
         return _FIRST_MOMENT + timedelta(days=number) if name in self._moments else f"\x02{number}"
@@ -101,39 +109,60 @@ def as_moment(moment: datetime) -> Any:
 
 
 def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
-    """Return every row of a statement; raises ``DatabaseError`` as Django does."""
-    prepared = _prepared_cursor()
-    if prepared is None:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, parameters)
-            return list(cursor.fetchall())
-    with connection.wrap_database_errors:
-        found: list[Sequence[Any]] = prepared.execute(statement, parameters, prepare=True).fetchall()
-        return found
+    """Return every row of a statement that reads; raises ``DatabaseError`` as Django does.
+
+    Outside a transaction a connection that turns out to be gone is opened again, once.
+    """
+    try:
+        return _fetched(statement, parameters)
+    except (OperationalError, InterfaceError):
+        here = connections[DEFAULT_DB_ALIAS]
+        if here.in_atomic_block or not _is_gone(here):
+            raise
+        here.close()
+        return _fetched(statement, parameters)
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> int:
     """Run a statement and return how many rows it touched."""
-    prepared = _prepared_cursor()
+    here = connections[DEFAULT_DB_ALIAS]
+    prepared = _prepared_cursor(here)
     if prepared is None:
-        with connection.cursor() as cursor:
+        with here.cursor() as cursor:
             cursor.execute(statement, parameters)
             return int(cursor.rowcount)
-    with connection.wrap_database_errors:
+    with here.wrap_database_errors:
         return int(prepared.execute(statement, parameters, prepare=True).rowcount)
 
 
-def _prepared_cursor() -> Any:
+def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+    here = connections[DEFAULT_DB_ALIAS]
+    prepared = _prepared_cursor(here)
+    if prepared is None:
+        with here.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return list(cursor.fetchall())
+    with here.wrap_database_errors:
+        found: list[Sequence[Any]] = prepared.execute(statement, parameters, prepare=True).fetchall()
+        return found
+
+
+def _is_gone(here: BaseDatabaseWrapper) -> bool:
+    """True when the server ended this connection, as at its restart; SQLite has no such thing."""
+    return bool(getattr(here.connection, "closed", False))
+
+
+def _prepared_cursor(here: BaseDatabaseWrapper) -> Any:
     """Return a cursor that prepares on the server, or ``None``: on SQLite, or when somebody watches the statements."""
-    if connection.vendor != "postgresql" or connection.execute_wrappers or connection.queries_logged:
+    if here.vendor != "postgresql" or here.execute_wrappers or here.queries_logged:
         return None
     from psycopg import Cursor  # noqa: PLC0415 - SQLite needs no driver
 
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    if connection.needs_rollback:
-        connection.validate_no_broken_transaction()
-    return Cursor(connection.connection)
+    here.close_if_health_check_failed()
+    here.ensure_connection()
+    if here.needs_rollback:
+        here.validate_no_broken_transaction()
+    return Cursor(here.connection)
 
 
 def _reader(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Forbidden
@@ -40,6 +41,7 @@ def _living_grants(tenant_id: str, principal_id: str, gateway_id: str, now: date
     return here.order_by().values_list("role__scopes", "scopes", "expires_at")
 
 
+_RIGHTS: Remembered[tuple[str, str], tuple[datetime, EffectiveRights]] = Remembered(10_000)
 _GRANTS = Prepared(_living_grants, moments=["now"])
 
 
@@ -50,6 +52,17 @@ def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | No
 
 def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
     """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything."""
+    key = (principal_id, gateway.id if gateway else "")
+    known = _RIGHTS.find(key)
+    if known is not None and known.value[0] <= now and (known.value[1].until is None or now < known.value[1].until):
+        return known.value[1]
+    changes = current_changes(tenant_id)
+    rights = _looked_up(tenant_id, principal_id, gateway, now)
+    _RIGHTS.put(key, tenant_id, changes, (now, rights))
+    return rights
+
+
+def _looked_up(tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
     # No gateway has an empty id, so our own API meets only the grants that name none.
     rows = _GRANTS.rows(
         tenant_id=tenant_id, principal_id=principal_id, gateway_id=gateway.id if gateway else "", now=now
