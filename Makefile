@@ -5,10 +5,10 @@ PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install -q --disable-pip-version-check --require-hashes -r
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check screenshots lock clean
+.PHONY: help run test check bench bench-growth profile screenshots lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 run: $(VENV)/run.stamp ## make a demo and serve it on 127.0.0.1:8000
 	@$(PY) manage.py bootstrap --demo
@@ -23,6 +23,15 @@ check: $(VENV)/dev.stamp ## lint, format, types, import contracts, migrations in
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-cache
 	@$(PY) manage.py makemigrations --check --dry-run
+
+bench: $(VENV)/dev.stamp ## measure every hot path beside other software, as ratios (ARGS="--only P1 --database sqlite")
+	@$(PY) -m tests.bench.run $(ARGS)
+
+bench-growth: $(VENV)/dev.stamp ## measure with few rows and with a million (ARGS="--rows 20000" for a small one)
+	@$(PY) -m tests.bench.growth $(ARGS)
+
+profile: $(VENV)/dev.stamp ## show where the time of each hot path goes (ARGS="decide resolve")
+	@$(PY) -m tests.bench.profile $(ARGS)
 
 screenshots: $(VENV)/dev.stamp ## take pictures of the admin in every look, into screenshots/
 	@$(PY) -m tests.browser.screenshots

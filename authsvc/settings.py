@@ -51,6 +51,7 @@ AUTHSVC_METRICS_CIDRS = env.list("AUTHSVC_METRICS_CIDRS", default=["127.0.0.0/8"
 AUTHSVC_CREDENTIAL_WRITE_CIDRS = env.list("AUTHSVC_CREDENTIAL_WRITE_CIDRS", default=[])
 API_RATE_LIMIT = env.str("API_RATE_LIMIT", "100/min")
 SENSITIVE_RATE_LIMIT = env.str("SENSITIVE_RATE_LIMIT", "20/min")
+AUTHSVC_STRICT_REVOCATION = env.bool("AUTHSVC_STRICT_REVOCATION", False)
 AUTHSVC_DEMO_LIMITS = env.str("AUTHSVC_DEMO_LIMITS", "on")
 AUTHSVC_PROCESSES = env.int("AUTHSVC_PROCESSES", 0)  # set by deploy/gunicorn.conf.py; 0 is unknown, so maybe several
 LOG_LEVEL = env.str("AUTHSVC_LOG_LEVEL", "INFO").upper()
@@ -129,6 +130,8 @@ if _database["ENGINE"].endswith("sqlite3"):
 else:
     _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
+    # The few hottest queries are prepared (authsvc/web/prepared.py); the ORM's own stay as they are.
+    _database["OPTIONS"] = {"prepare_threshold": 5, **_database.get("OPTIONS", {})}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 if REDIS_URL:

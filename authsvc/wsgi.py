@@ -9,8 +9,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsvc.settings")
 
 _django = get_wsgi_application()
 
-from authsvc.ops.checks import require_safe_start  # noqa: E402 - needs the loaded apps
+from authsvc.gate import quick_views  # noqa: E402
+from authsvc.gate.door import QuickDoor  # noqa: E402 - needs the loaded apps
+from authsvc.ops.checks import require_safe_start  # noqa: E402
 from authsvc.web.body_limit import BodyLimit  # noqa: E402
+from profiles import quick  # noqa: E402
 
 require_safe_start()
-application = BodyLimit(_django)
+application = BodyLimit(QuickDoor(_django, {**quick_views.API_VIEWS, **quick.API_VIEWS}))

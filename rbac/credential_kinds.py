@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -76,6 +77,7 @@ RULES: Final[Mapping[CredentialKind, KindRule]] = MappingProxyType(
 )
 
 
+@lru_cache(maxsize=4096)
 def permits(kind: CredentialKind, scope: str, *, audience: Audience = Audience.AUTHSVC) -> bool:
     """Whether a proof of this kind may carry ``scope`` towards ``audience``; malformed scopes never."""
     if audience is Audience.GATEWAY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rest_framework.permissions import BasePermission
@@ -48,6 +49,10 @@ def require_scope(caller: Caller, scope: str) -> None:
 
 def has_scope(caller: Caller, scope: str) -> bool:
     """True when the caller holds ``scope`` on our own API and its kind of proof may use it."""
-    return permits(CredentialKind(caller.proof), scope) and HeldScopes(caller.scopes, admin_scope=AUTHSVC_ADMIN).covers(
-        scope
-    )
+    return permits(CredentialKind(caller.proof), scope) and _held(caller.scopes).covers(scope)
+
+
+@lru_cache(maxsize=1024)
+def _held(scopes: frozenset[str]) -> HeldScopes:
+    """Compile a caller's own scopes once."""
+    return HeldScopes(scopes, admin_scope=AUTHSVC_ADMIN)

@@ -25,8 +25,11 @@ class ServerUnavailable(RuntimeError):
 
 
 @contextlib.contextmanager
-def postgresql(*more_switches: str) -> Iterator[str]:
-    """Yield the ``DATABASE_URL`` of a fresh server, whose log lies beside it; raises ``ServerUnavailable``."""
+def postgresql(*more_switches: str, is_durable: bool = False) -> Iterator[str]:
+    """Yield the ``DATABASE_URL`` of a fresh server, whose log lies beside it; raises ``ServerUnavailable``.
+
+    Durable: a commit is on disk.
+    """
     binaries = postgresql_binaries()
     folder = Path(tempfile.mkdtemp(prefix="authsvc-pg-", dir="/tmp"))
     account = _account(folder)
@@ -36,14 +39,9 @@ def postgresql(*more_switches: str) -> Iterator[str]:
     made = subprocess.run([str(part) for part in make], capture_output=True, text=True, check=False, **account)
     if made.returncode:
         raise ServerUnavailable(f"initdb failed: {made.stderr.strip()[-200:]}")
-    switches = [
-        "listen_addresses=",
-        "fsync=off",
-        "full_page_writes=off",
-        "synchronous_commit=off",
-        "max_connections=200",
-        *more_switches,
-    ]
+    switches = ["listen_addresses=", "max_connections=200", *more_switches]
+    if not is_durable:
+        switches += ["fsync=off", "full_page_writes=off", "synchronous_commit=off"]
     command = [str(binaries / "postgres"), "-D", str(data), "-k", str(folder)]
     for switch in switches:
         command += ["-c", switch]

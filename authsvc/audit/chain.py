@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 GENESIS = "0" * 64
 VERSION = 1
@@ -55,9 +55,12 @@ class ChainVerdict:
     reason: str = ""
 
 
+_HASHED = tuple(column.name for column in fields(EventRow) if column.name != "hash")
+
+
 def hash_event(row: EventRow) -> str:
     """Return the SHA-256 hex of the canonical JSON of every column but ``hash``."""
-    columns = {name: value for name, value in asdict(row).items() if name != "hash"}
+    columns = {name: getattr(row, name) for name in _HASHED}
     canonical = json.dumps([VERSION, columns], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

@@ -13,12 +13,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
 
-from django.db import transaction
+from django.conf import settings
+from django.db import connection, transaction
 
 from authsvc.audit.models import AuditHead
+from authsvc.web.prepared import Prepared
+from authsvc.web.request_id import request_began_at
 
 POLL_SECONDS = 0.25
 
@@ -62,7 +65,12 @@ class Remembered(Generic[Key, Value]):
         return known
 
     def put(self, key: Key, tenant_id: str, changes: int, value: Value) -> None:
-        """Remember a value worked out after ``changes`` was read; the one unused longest makes room."""
+        """Remember a value worked out after ``changes`` was read; the one unused longest makes room.
+
+        A transaction that moves the count itself remembers nothing: it may yet be rolled back.
+        """
+        if _is_changing(tenant_id):
+            return
         with self._lock:
             self._entries[key] = Known(tenant_id, changes, value)
             self._entries.move_to_end(key)
@@ -78,18 +86,27 @@ class Remembered(Generic[Key, Value]):
         return len(self._entries)
 
 
-_MEMORIES: WeakSet[Remembered[Any, Any]] = WeakSet()
+_HEADS = AuditHead.objects.order_by()
+_COUNT = Prepared(lambda tenant_id: _HEADS.filter(tenant_id=tenant_id).values_list("changes", flat=True))
+_MEMORIES: WeakSet[Forgetful] = WeakSet()
 _seen: dict[str, tuple[float, int]] = {}
 _seen_lock = threading.Lock()
+_changing: set[tuple[int, str]] = set()
 
 
 def current_changes(tenant_id: str) -> int:
-    """Return a tenant's count, at most 250 ms old; raises ``DatabaseError`` when it cannot be read."""
+    """Return a tenant's count, at most 250 ms old, or in strict mode read since this request began; raises
+    ``DatabaseError`` when it cannot be read.
+
+    What a transaction that moves the count sees of it is its own until it commits: nobody else may use it.
+    """
     asked_at = time.monotonic()
     seen = _seen.get(tenant_id)
-    if seen is not None and asked_at - seen[0] < POLL_SECONDS:
+    if seen is not None and seen[0] > _fresh_since(asked_at):
         return seen[1]
-    count = AuditHead.objects.filter(tenant_id=tenant_id).values_list("changes", flat=True).first() or 0
+    count = _COUNT.first(tenant_id=tenant_id) or 0
+    if _is_changing(tenant_id):
+        return count
     with _seen_lock:
         newest = _seen.get(tenant_id)
         if newest is None or newest[0] <= asked_at:
@@ -99,18 +116,58 @@ def current_changes(tenant_id: str) -> int:
 
 def note_change(tenant_id: str) -> None:
     """Make this process ask again: at once for the transaction's own eyes, and for every thread when it commits."""
+    changing = (threading.get_ident(), tenant_id)
+    _changing.add(changing)
     _forget(tenant_id)
-    transaction.on_commit(lambda: _forget(tenant_id))
+
+    def committed() -> None:
+        _changing.discard(changing)
+        _forget(tenant_id)
+
+    transaction.on_commit(committed)
 
 
 def forget_everything() -> None:
     """Forget every count and every remembered value of this process."""
     with _seen_lock:
         _seen.clear()
+    _changing.clear()
     for memory in _MEMORIES:
         memory.clear()
+
+
+class Forgetful(Protocol):
+    """A memory of this process that can be emptied."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+        ...
+
+
+def register_memory(memory: Forgetful) -> None:
+    """Have a memory emptied by ``forget_everything`` too."""
+    _MEMORIES.add(memory)
 
 
 def _forget(tenant_id: str) -> None:
     with _seen_lock:
         _seen.pop(tenant_id, None)
+
+
+def _fresh_since(asked_at: float) -> float:
+    """Return the moment since which a count must have been read."""
+    if not settings.AUTHSVC_STRICT_REVOCATION:
+        return asked_at - POLL_SECONDS
+    began_at = request_began_at()
+    return asked_at if began_at is None else began_at
+
+
+def _is_changing(tenant_id: str) -> bool:
+    """True inside a transaction of this thread that moves the count; one that was rolled back is forgotten here."""
+    changing = (threading.get_ident(), tenant_id)
+    if changing not in _changing:
+        return False
+    if connection.in_atomic_block:
+        return True
+    _changing.discard(changing)
+    return False

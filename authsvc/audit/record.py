@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -12,6 +11,11 @@ from authsvc.audit.changes import note_change
 from authsvc.audit.events import Detail, changes_rights, checked_detail
 from authsvc.audit.models import PLATFORM, AuditEvent, AuditHead
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared, execute, insert_row
+
+_LOCKED_HEAD = Prepared(lambda tenant_id: AuditHead.objects.select_for_update().filter(tenant_id=tenant_id).order_by())
+_HEADS = AuditHead._meta.db_table
+_MOVE_HEAD = f"UPDATE {_HEADS} SET sequence = %s, hash = %s, changes = %s WHERE tenant_id = %s"  # noqa: S608 - ours
 
 
 def record(
@@ -29,7 +33,8 @@ def record(
     are written one after the other on PostgreSQL and SQLite alike. An event that may change rights also moves the
     tenant's count of changes, which every worker watches. Raises ``UnknownEvent`` for a key outside the table.
     """
-    with transaction.atomic():
+    checked = checked_detail(event_type, detail or {})
+    with transaction.atomic(savepoint=False):
         head = _locked_head(caller.tenant_id or PLATFORM)
         event = AuditEvent(
             tenant_id=head.tenant_id,
@@ -42,21 +47,20 @@ def record(
             request_id=caller.request_id[:64],
             address=caller.address[:45],
             occurred_at=now.astimezone(UTC),
-            detail=checked_detail(event_type, detail or {}),
+            detail=checked,
             previous_hash=head.hash,
         )
-        event.hash = hash_event(replace(event.as_row(), hash=""))
-        event.save()
+        event.hash = hash_event(event.as_row())
+        insert_row(event)
         changes = head.changes + int(changes_rights(event_type))
-        heads = AuditHead.objects.filter(tenant_id=head.tenant_id)
-        heads.update(sequence=event.sequence, hash=event.hash, changes=changes)
+        execute(_MOVE_HEAD, [event.sequence, event.hash, changes, head.tenant_id])
         if changes != head.changes:
             note_change(head.tenant_id)
     return event
 
 
 def _locked_head(tenant_id: str) -> AuditHead:
-    head = AuditHead.objects.select_for_update().filter(tenant_id=tenant_id).first()
+    head = _LOCKED_HEAD.first(tenant_id=tenant_id)
     if head is not None:
         return head
     AuditHead.objects.bulk_create([AuditHead(tenant_id=tenant_id, hash=GENESIS)], ignore_conflicts=True)

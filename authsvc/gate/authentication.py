@@ -14,11 +14,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from authsvc.audit.changes import Known, Remembered
-from authsvc.tenants.models import Principal, PrincipalKind, PrincipalState
+from authsvc.gate.standing import standing_of
+from authsvc.tenants.models import PrincipalKind
 from authsvc.tokens.api_keys import LAST_USED_SECONDS, changes_before, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import is_opaque_shaped
@@ -29,18 +31,13 @@ from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Unauthenticated
 from authsvc.web.request_id import request_id_of
-from devices.services.trust import DeviceTrust, trust_of
 from rbac.models import Gateway
 from rbac.scopes import AUTHSVC_ADMIN, intersect
-from rbac.services.effective import effective_rights
-from rbac.services.gateways import find_gateway_by_audience
 
 CHALLENGE = 'Bearer realm="authsvc"'
 INVALID_TOKEN = f'{CHALLENGE}, error="invalid_token"'
 BEARER_KINDS = frozenset({ApiKeyKind.API_KEY.value, ApiKeyKind.GATEWAY_TOKEN.value})
-BASIC_TRUST = 1
 MAXIMUM_REMEMBERED = 10_000
-DEVICE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +73,24 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Caller, str] | None:
         """Return the caller, or ``None`` without a header; raises ``Unauthenticated`` for any bad proof."""
-        raw = bearer_of(request.META.get("HTTP_AUTHORIZATION", ""))
-        if raw is None:
-            return None
-        try:
-            caller = admit(
-                raw,
-                audience=API_AUDIENCE,
-                now=datetime.now(UTC),
-                address=client_address(request._request),
-                request_id=request_id_of(request._request),
-            )
-        except TokenRefused as refusal:
-            raise Unauthenticated(headers={"WWW-Authenticate": INVALID_TOKEN}) from refusal
-        return caller, "bearer"
+        caller = admit_request(request._request, now=datetime.now(UTC))
+        return None if caller is None else (caller, "bearer")
 
     def authenticate_header(self, request: Request) -> str:
         """Return the challenge of a 401."""
         return CHALLENGE
+
+
+def admit_request(request: HttpRequest, *, now: datetime) -> Caller | None:
+    """Return the caller of a request to our own API, ``None`` without a proof; raises ``Unauthenticated``."""
+    raw = bearer_of(request.META.get("HTTP_AUTHORIZATION", ""))
+    if raw is None:
+        return None
+    address, request_id = client_address(request), request_id_of(request)
+    try:
+        return admit(raw, audience=API_AUDIENCE, now=now, address=address, request_id=request_id)
+    except TokenRefused as refusal:
+        raise Unauthenticated(headers={"WWW-Authenticate": INVALID_TOKEN}) from refusal
 
 
 def bearer_of(header: str) -> str | None:
@@ -111,25 +108,29 @@ def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -
     meant = audience or (API_AUDIENCE if API_AUDIENCE in named else claims.audience)
     if meant not in named:
         raise TokenRefused("aud")
-    gateway = _gateway(verified.tenant_id, verified.environment_id, meant)
-    principal = _active_principal(verified.tenant_id, verified.environment_id, claims.subject)
-    trust = _trust(principal, "access_token", now)
-    held = effective_rights(tenant_id=verified.tenant_id, principal_id=principal.id, gateway=gateway, now=now)
+    standing = standing_of(
+        tenant_id=verified.tenant_id,
+        environment_id=verified.environment_id,
+        principal_id=claims.subject,
+        audience=meant,
+        proof="access_token",
+        now=now,
+    )
     caller = Caller(
         tenant_id=verified.tenant_id,
         tenant=claims.tenant,
         environment_id=verified.environment_id,
         environment=claims.environment,
-        principal_id=principal.id,
-        kind=CallerKind(principal.kind),
-        scopes=_common(frozenset(claims.scopes), trust.permitted(held.scopes), gateway),
-        trust_level=min(trust.level, claims.trust_level),
+        principal_id=claims.subject,
+        kind=CallerKind(standing.principal.kind),
+        scopes=_common(frozenset(claims.scopes), standing.permitted, standing.gateway),
+        trust_level=min(standing.trust.level, claims.trust_level),
         proof="access_token",
         token_id=claims.jti,
         device_id=claims.device_id,
         audience=meant,
     )
-    until = _earliest(claims.expires_at, held.until, _device_until(principal, now))
+    until = _earliest(claims.expires_at, standing.until)
     return Known(verified.tenant_id, verified.changes, Admission(caller, now, until))
 
 
@@ -139,26 +140,30 @@ def _admit_key(raw: str, audience: str | None, now: datetime, address: str) -> K
     if key.kind not in BEARER_KINDS:
         raise TokenRefused("kind")
     wanted = audience or API_AUDIENCE
-    gateway = _gateway(tenant_id, key.environment_id, wanted)
-    trust = _trust(key.principal, key.kind, now)
-    held = effective_rights(tenant_id=tenant_id, principal_id=key.principal_id, gateway=gateway, now=now)
-    permitted = trust.permitted(held.scopes)
+    standing = standing_of(
+        tenant_id=tenant_id,
+        environment_id=key.environment_id,
+        principal_id=key.principal_id,
+        audience=wanted,
+        proof=key.kind,
+        now=now,
+    )
+    permitted = standing.permitted
     caller = Caller(
         tenant_id=tenant_id,
         tenant=key.environment.tenant.slug,
         environment_id=key.environment_id,
         environment=key.environment.name,
         principal_id=key.principal_id,
-        kind=CallerKind(key.principal.kind),
-        scopes=_common(frozenset(key.scopes), permitted, gateway) if key.scopes else permitted,
-        trust_level=trust.level,
+        kind=CallerKind(standing.principal.kind),
+        scopes=_common(frozenset(key.scopes), permitted, standing.gateway) if key.scopes else permitted,
+        trust_level=standing.trust.level,
         proof=key.kind,
         token_id=key.id,
-        device_id=key.principal_id if key.principal.kind == PrincipalKind.DEVICE else "",
+        device_id=key.principal_id if standing.principal.kind == PrincipalKind.DEVICE else "",
         audience=wanted,
     )
-    until = _earliest(_key_until(key, now), held.until, _device_until(key.principal, now))
-    return Known(tenant_id, changes, Admission(caller, now, until))
+    return Known(tenant_id, changes, Admission(caller, now, _earliest(_key_until(key, now), standing.until)))
 
 
 def _key_until(key: ApiKey, now: datetime) -> datetime:
@@ -169,39 +174,8 @@ def _key_until(key: ApiKey, now: datetime) -> datetime:
     return _earliest(now + timedelta(seconds=LAST_USED_SECONDS), key.expires_at, overlap)
 
 
-def _device_until(principal: Principal, now: datetime) -> datetime | None:
-    """A device's trust also changes by itself (age, silence, behaviour): it is asked for every second."""
-    return now + timedelta(seconds=DEVICE_SECONDS) if principal.kind == PrincipalKind.DEVICE else None
-
-
 def _earliest(first: datetime, *others: datetime | None) -> datetime:
     return min([first, *(other for other in others if other is not None)])
-
-
-def _gateway(tenant_id: str, environment_id: str, audience: str) -> Gateway | None:
-    if audience == API_AUDIENCE:
-        return None
-    gateway = find_gateway_by_audience(tenant_id=tenant_id, environment_id=environment_id, audience=audience)
-    if gateway is None:
-        raise TokenRefused("aud")
-    return gateway
-
-
-def _active_principal(tenant_id: str, environment_id: str, principal_id: str) -> Principal:
-    principals = Principal.objects.for_tenant(tenant_id).filter(environment_id=environment_id)
-    principal = principals.filter(id=principal_id, state=PrincipalState.ACTIVE).first()
-    if principal is None:
-        raise TokenRefused("sub")
-    return principal
-
-
-def _trust(principal: Principal, proof: str, now: datetime) -> DeviceTrust:
-    if principal.kind != PrincipalKind.DEVICE:
-        return DeviceTrust.of_service(BASIC_TRUST)
-    trust = trust_of(principal, proof=proof, now=now)
-    if trust is None:
-        raise TokenRefused("device")
-    return trust
 
 
 def _common(left: frozenset[str], right: frozenset[str], gateway: Gateway | None) -> frozenset[str]:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from authsvc.audit.record import record
+from authsvc.audit.repeats import Repeats
 from authsvc.gate.authentication import admit
 from authsvc.tokens.claims import TokenRefused
+from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.identifiers import new_id
 from authsvc.web.problems import ValidationFailed
@@ -25,7 +27,7 @@ from rbac.models import Gateway
 from rbac.routes import RouteMatch
 from rbac.scopes import AUTHSVC_ADMIN, EVERYTHING, HeldScopes
 from rbac.services.channels import check_channel
-from rbac.services.gateways import find_gateway_by_audience, get_gateway
+from rbac.services.known import compiled, known_gateway, known_gateway_of
 from rbac.services.routes import match_route
 
 
@@ -82,7 +84,7 @@ class Situation:
     def held(self) -> HeldScopes:
         """Return what the subject holds at the audience."""
         admin_scope = self.audience.admin_scope if self.audience else AUTHSVC_ADMIN
-        return HeldScopes(self.subject.scopes if self.subject else (), admin_scope=admin_scope)
+        return compiled(self.subject.scopes if self.subject else frozenset(), admin_scope)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -97,6 +99,7 @@ class Situation:
         return self.found is not None and self.found.is_public
 
 
+_DENIALS = Repeats()
 Gate = Callable[[Situation], Reason | None]
 INVALID_TOKEN = Reason("invalid_token", "proof", "The token is not valid here.")
 ALLOWED = Reason("allowed", "scope", "Every gate is open.")
@@ -121,7 +124,7 @@ def decide_batch(caller: Caller, questions: Sequence[Question], *, now: datetime
 
 def look_up(caller: Caller, question: Question, *, now: datetime) -> Situation:
     """Return what the gates need to know; raises ``NotFound`` for a gateway that is not here, ``ValidationFailed``."""
-    gateway = get_gateway(caller, question.gateway_id) if question.gateway_id else None
+    gateway = known_gateway(caller, question.gateway_id) if question.gateway_id else None
     require_one_action(question, gateway)
     subject = find_subject(caller, question.token, gateway, now)
     audience = gateway or (_gateway_of(caller, subject) if subject else None)
@@ -231,9 +234,9 @@ GATES: dict[str, Gate] = {
 
 
 def _gateway_of(caller: Caller, subject: Caller) -> Gateway | None:
-    return find_gateway_by_audience(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=subject.audience
-    )
+    if subject.audience == API_AUDIENCE:
+        return None
+    return known_gateway_of(tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=subject.audience)
 
 
 def _decision(situation: Situation, reason: Reason) -> Decision:
@@ -254,10 +257,26 @@ def _decision(situation: Situation, reason: Reason) -> Decision:
 
 
 def _record_denial(caller: Caller, decision: Decision, question: Question, now: datetime) -> None:
+    """Record a denial; one equal to another of the last seconds is counted, and recorded with the next."""
+    action = question.scope or f"{question.method} {question.path}"
+    key = (caller.principal_id, decision.principal_id, action, decision.reason.code, question.gateway_id)
+    repeats = _DENIALS.note(key, now=now)
+    if repeats is None:
+        return
     detail = {
         "subject_id": decision.principal_id,
-        "action": question.scope or f"{question.method} {question.path}",
+        "action": action,
         "code": decision.reason.code,
         "gateway_id": question.gateway_id,
     }
-    record(caller, "decision.denied", subject_id=decision.decision_id, detail=detail, now=now)
+    try:
+        record(
+            caller,
+            "decision.denied",
+            subject_id=decision.decision_id,
+            detail={**detail, "repeats": repeats} if repeats else detail,
+            now=now,
+        )
+    except DatabaseError:
+        _DENIALS.forget(key)
+        raise

@@ -64,6 +64,17 @@ class ProblemMiddleware:
         return render_problem(problem or Problem())
 
 
+_PROBLEMS = ProblemMiddleware(lambda _request: HttpResponse())
+
+
+def answered(request: HttpRequest, view: Callable[..., HttpResponseBase], names: Mapping[str, Any]) -> Any:
+    """Return the answer of a plain view, or that of what it raised, as the middleware behind Django's handler does."""
+    try:
+        return view(request, **names)
+    except Exception as exception:  # noqa: BLE001 - a failure nobody foresaw is answered and logged here as there
+        return _PROBLEMS.process_exception(request, exception)
+
+
 def render_api_exception(exception: Exception, context: Context) -> HttpResponseBase | None:
     """DRF's exception handler: render the problem, and audit it when a known caller was denied."""
     set_rollback()

@@ -17,8 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from authsvc.audit.record import record
 from authsvc.gate.authentication import CHALLENGE, INVALID_TOKEN, admit, bearer_of
 from authsvc.gate.forwarded import Asked, Contract, Unreadable, asked_below, asked_in_headers, may_use_cookie
-from authsvc.gate.identity import identity_headers, nobody_headers
-from authsvc.tenants.services import get_environment
+from authsvc.gate.identity import known_identity_headers, nobody_headers
+from authsvc.tenants.known import known_environment
 from authsvc.tokens.claims import TokenRefused
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address, is_from_trusted_proxy
@@ -28,7 +28,7 @@ from authsvc.web.problems import Forbidden, InsufficientScope, NotFound, Problem
 from authsvc.web.request_id import request_id_of
 from rbac.models import Gateway
 from rbac.routes import RouteMatch
-from rbac.scopes import HeldScopes
+from rbac.services.known import compiled, find_known_gateway, known_gateway_of
 from rbac.services.routes import default_rules, match_route
 
 log = structlog.get_logger("authsvc.forward_auth")
@@ -80,7 +80,7 @@ def _passed(request: HttpRequest, asked: Asked, gateway: Gateway | None, now: da
     except Forbidden as problem:
         _audit(caller, problem, asked, now)
         raise
-    return identity_headers(caller, gateway, now=now)
+    return known_identity_headers(caller, gateway, now=now)
 
 
 def _contract(request: HttpRequest) -> Contract:
@@ -104,11 +104,11 @@ def _asked(request: HttpRequest, suffix: str | None) -> Asked:
 def _find_gateway(tenant: str, environment: str, name: str) -> Gateway | None:
     """Return the gateway by its id or audience, or ``None``: the answer must not tell which gateways exist."""
     try:
-        place = get_environment(tenant=tenant, environment=environment)
+        place = known_environment(tenant=tenant, environment=environment)
     except NotFound:
         return None
-    gateways = Gateway.objects.for_tenant(place.tenant_id).filter(environment_id=place.id)
-    return gateways.filter(id=name).first() or gateways.filter(audience=name).first()
+    found = find_known_gateway(place.tenant_id, place.id, name)
+    return found or known_gateway_of(tenant_id=place.tenant_id, environment_id=place.id, audience=name)
 
 
 def _proof(request: HttpRequest, asked: Asked, gateway: Gateway | None) -> str | None:
@@ -157,7 +157,7 @@ def _require_rights(caller: Caller, gateway: Gateway, found: RouteMatch | None) 
         return
     if found.is_refused:
         raise RouteRefused
-    missing = HeldScopes(caller.scopes, admin_scope=gateway.admin_scope).missing(found.required_scopes)
+    missing = compiled(caller.scopes, gateway.admin_scope).missing(found.required_scopes)
     if missing:
         raise InsufficientScope(f"This requires the scope {missing[0]}.", extra={"scope": missing[0]})
     if found.rule is not None and caller.trust_level < found.rule.minimum_trust:

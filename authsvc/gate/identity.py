@@ -1,13 +1,16 @@
 """Who passed the gate, told to the guarded server: plain header fields, and one short JWT that proves them.
 
-The JWT's audience is the gateway, it lives a minute, and its type keeps it from ever being taken for an access token.
-Every field is always sent, empty where nothing is known, so that a proxy overwrites what a client made up.
+The JWT's audience is the gateway, it lives a minute (and is told again for ten seconds), and its type keeps it from
+ever being taken for an access token. Every field is always sent, empty where nothing is known, so that a proxy
+overwrites what a client made up.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.keys import active_key, signing_backend
 from authsvc.web.caller import Caller
@@ -15,6 +18,8 @@ from authsvc.web.identifiers import new_id
 from rbac.models import Gateway
 
 LIFE_SECONDS = 60
+REPEATED_SECONDS = 10
+MAXIMUM_REMEMBERED = 4096
 IDENTITY_TYPE = "authsvc-identity+jwt"
 IDENTITY_FIELDS = (
     "X-Authsvc-Subject",
@@ -27,6 +32,9 @@ IDENTITY_FIELDS = (
     "X-Authsvc-Device",
     "X-Authsvc-Identity",
 )
+
+
+_SIGNED: Remembered[tuple[Caller, str], tuple[datetime, dict[str, str]]] = Remembered(MAXIMUM_REMEMBERED)
 
 
 def identity_headers(caller: Caller, gateway: Gateway, *, now: datetime) -> dict[str, str]:
@@ -48,6 +56,18 @@ def identity_headers(caller: Caller, gateway: Gateway, *, now: datetime) -> dict
 def nobody_headers() -> dict[str, str]:
     """Return the fields where nobody is known, all empty."""
     return dict.fromkeys(IDENTITY_FIELDS, "")
+
+
+def known_identity_headers(caller: Caller, gateway: Gateway, *, now: datetime) -> dict[str, str]:
+    """Return the header fields, signing the same caller at the same gateway at most once in some seconds."""
+    changes = current_changes(caller.tenant_id)
+    key = (replace(caller, address="", request_id=""), gateway.id)
+    known = _SIGNED.find(key)
+    if known is not None and known.value[0] <= now < known.value[0] + timedelta(seconds=REPEATED_SECONDS):
+        return known.value[1]
+    headers = identity_headers(caller, gateway, now=now)
+    _SIGNED.put(key, caller.tenant_id, changes, (now, headers))
+    return headers
 
 
 def identity_token(caller: Caller, gateway: Gateway, *, now: datetime) -> str:

@@ -9,24 +9,29 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, JsonResponse
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.gate.authentication import admit, bearer_of
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
+from authsvc.tenants.known import known_environment
 from authsvc.tenants.models import Environment
-from authsvc.tenants.services import get_environment
 from authsvc.tokens.claims import TokenRefused, nested_actors
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKey, IssuedToken
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
+from authsvc.web.prepared import Prepared
 from authsvc.web.request_id import request_id_of
 from rbac.permissions import has_scope
+
+_TIMES: Remembered[str, dict[str, object]] = Remembered(4096)
+_TOKEN = Prepared(lambda tenant_id, jti: IssuedToken.objects.for_tenant(tenant_id).filter(id=jti).order_by())
 
 
 def introspection_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
     """Answer what a token of this environment is worth now. A client or a bearer with ``tokens:read`` may ask."""
     now = datetime.now(UTC)
-    place = get_environment(tenant=tenant, environment=environment)
+    place = known_environment(tenant=tenant, environment=environment)
     form = form_of(request)
     require_client_or_bearer(request, place, scope="tokens:read", now=now)
     raw = form.get("token", "")
@@ -84,11 +89,22 @@ def _document(subject: Caller) -> dict[str, object]:
 
 
 def _times(subject: Caller) -> dict[str, object]:
+    """Return when the proof began and ends, and who acts: looked up once per change of the tenant."""
+    known = _TIMES.find(subject.token_id)
+    if known is not None:
+        return known.value
+    changes = current_changes(subject.tenant_id)
+    times = _looked_up_times(subject)
+    _TIMES.put(subject.token_id, subject.tenant_id, changes, times)
+    return times
+
+
+def _looked_up_times(subject: Caller) -> dict[str, object]:
     if subject.proof != "access_token":
         key = ApiKey.objects.for_tenant(subject.tenant_id).get(id=subject.token_id)
         times = {"iat": int(key.created_at.timestamp())}
         return {**times, "exp": int(key.expires_at.timestamp())} if key.expires_at else {**times}
-    token = IssuedToken.objects.for_tenant(subject.tenant_id).filter(id=subject.token_id).first()
+    token = _TOKEN.first(tenant_id=subject.tenant_id, jti=subject.token_id)
     if token is None:
         return {}
     document: dict[str, object] = {

@@ -23,7 +23,7 @@ from rbac.catalogue import expand_for_agno, is_known
 from rbac.models import Gateway, GatewayKind
 from rbac.scopes import AUTHSVC_ADMIN, intersect, minimise
 from rbac.services.effective import effective_scopes
-from rbac.services.gateways import find_gateway_by_audience
+from rbac.services.known import known_gateway_of
 from rbac.services.scopes import defined_scopes
 
 
@@ -98,7 +98,7 @@ def gateway_of_audience(tenant_id: str, environment_id: str, audience: str) -> G
     """Return the gateway a client names; none or our own name means our own API. Raises ``InvalidTarget``."""
     if audience in {"", API_AUDIENCE}:
         return None
-    gateway = find_gateway_by_audience(tenant_id=tenant_id, environment_id=environment_id, audience=audience)
+    gateway = known_gateway_of(tenant_id=tenant_id, environment_id=environment_id, audience=audience)
     if gateway is None:
         raise InvalidTarget
     return gateway

@@ -14,11 +14,12 @@ from django.http import HttpRequest, JsonResponse, QueryDict
 
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.issue import Asked, Holder, issue_token
-from authsvc.gate.oauth_errors import InvalidRequest, UnauthorizedClient, UnsupportedGrantType
+from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest, UnauthorizedClient, UnsupportedGrantType
+from authsvc.tenants.known import known_environment
 from authsvc.tenants.models import Environment, PrincipalKind
-from authsvc.tenants.services import get_environment
 from authsvc.tokens.services import MintedToken
 from authsvc.web.arrival import waited
+from authsvc.web.prepared import Prepared
 from authsvc.web.secret_text import SecretText
 from devices.services.trust import DeviceTrust
 from rbac.models import ServiceAccount
@@ -53,6 +54,16 @@ GrantHandler = Callable[[TokenCall], TokenAnswer]
 _HANDLERS: dict[str, GrantHandler] = {}
 
 
+_ACCOUNT = Prepared(
+    lambda tenant_id, environment_id, account_id: (
+        ServiceAccount.objects.for_tenant(tenant_id)
+        .select_related("principal")
+        .filter(environment_id=environment_id, id=account_id)
+        .order_by()
+    )
+)
+
+
 def register_grant(grant_type: str, handler: GrantHandler) -> None:
     """Let ``handler`` answer a grant type. It authenticates the client and raises OAuth errors."""
     _HANDLERS[grant_type] = handler
@@ -67,7 +78,7 @@ def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonR
     """Answer a token request of one environment; errors are RFC 6749 JSON."""
     wait = waited(request)
     now = datetime.now(UTC)
-    place = get_environment(tenant=tenant, environment=environment)
+    place = known_environment(tenant=tenant, environment=environment)
     form = form_of(request)
     grant_type = form.get("grant_type", "")
     if not grant_type:
@@ -126,8 +137,12 @@ def _client_credentials(call: TokenCall) -> TokenAnswer:
     client = authenticate_client(call.request, call.place, now=call.now)
     if client.principal.kind != PrincipalKind.SERVICE_ACCOUNT:
         raise UnauthorizedClient
-    accounts = ServiceAccount.objects.for_environment(client.caller).select_related("principal")
-    holder = service_holder(accounts.get(id=client.principal.id))
+    account = _ACCOUNT.first(
+        tenant_id=call.place.tenant_id, environment_id=call.place.id, account_id=client.principal.id
+    )
+    if account is None:  # deleted since it was authenticated
+        raise InvalidClient
+    holder = service_holder(account)
     return TokenAnswer(issue_token(client.caller, holder, asked_of(call.form, CLIENT_CREDENTIALS), now=call.now))
 
 

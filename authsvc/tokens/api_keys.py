@@ -21,6 +21,7 @@ from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind, TokenPolicy
 from authsvc.tokens.policy import token_policy
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
 
@@ -36,6 +37,15 @@ ROTATED_FIELDS = (
     "last_four",
     "rotated_at",
     "rotate_after",
+)
+
+
+_KEY = Prepared(
+    lambda key_id, environment: (
+        ApiKey.unscoped.select_related("principal", "environment__tenant")
+        .filter(id=key_id, environment__name=environment)
+        .order_by()
+    )
 )
 
 
@@ -190,11 +200,7 @@ def _tenant_of_key(key_id: str) -> str:
 
 
 def _find(token: OpaqueToken) -> ApiKey | None:
-    found = (
-        ApiKey.unscoped.select_related("principal", "environment__tenant")
-        .filter(id=f"key_{token.id}", environment__name=token.environment)
-        .first()
-    )
+    found = _KEY.first(key_id=f"key_{token.id}", environment=token.environment)
     return found if isinstance(found, ApiKey) and TYPE_OF_KIND[found.kind] == token.type else None
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 
 from authsvc.tokens.claims import TokenRefused
 
@@ -19,7 +22,7 @@ MAXIMUM_CHARACTERS = 8192
 class CompactParts:
     """A token taken apart; nothing in it is verified yet."""
 
-    header: dict[str, object]
+    header: Mapping[str, object]
     payload: dict[str, object]
     signing_input: bytes
     signature: bytes
@@ -32,8 +35,16 @@ def take_apart(raw: str) -> CompactParts:
     parts = raw.split(".")
     if len(parts) != 3:
         raise TokenRefused("parts")
-    header, payload, signature = (decode(part) for part in parts)
-    return CompactParts(json_object(header), json_object(payload), raw.rpartition(".")[0].encode(), signature)
+    header, payload, signature = parts
+    return CompactParts(
+        _header(header), json_object(decode(payload)), f"{header}.{payload}".encode(), decode(signature)
+    )
+
+
+@lru_cache(maxsize=512)
+def _header(text: str) -> Mapping[str, object]:
+    """A signing key writes the same header into every token, so it is read once; a refusal is not remembered."""
+    return MappingProxyType(json_object(decode(text)))
 
 
 def decode(text: str) -> bytes:

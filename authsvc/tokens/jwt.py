@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jwt
@@ -51,8 +51,10 @@ class SigningKeyBackend(TokenBackend):
 
     def encode(self, payload: dict[str, Any], typ: str = TYPE) -> str:
         """Return the signed compact token with exactly our header; any other type is no access token."""
-        headers = {"kid": self.kid, "typ": typ}
-        return jwt.encode(payload, self.prepared_signing_key, algorithm=self.algorithm, headers=headers)
+        header = _segment({"alg": self.algorithm, "kid": self.kid, "typ": typ})
+        signed = f"{header}.{_segment(payload)}"
+        signature = _VERIFIERS[self.algorithm].sign(signed.encode(), self.prepared_signing_key)
+        return f"{signed}.{jwt.utils.base64url_encode(signature).decode()}"
 
     def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002 - simplejwt's signature
         """Return the payload of a token signed by this key; raises ``TokenRefused``. ``verify=False`` is refused."""
@@ -64,12 +66,13 @@ class SigningKeyBackend(TokenBackend):
         """Return the payload of a token already taken apart, after header and signature."""
         if check_header(parts.header) != self.kid or parts.header["alg"] != self.algorithm:
             raise TokenRefused("key")
-        if not _VERIFIERS[self.algorithm].verify(parts.signing_input, self._checking_key(), parts.signature):
+        if not _VERIFIERS[self.algorithm].verify(parts.signing_input, self._checking_key, parts.signature):
             raise TokenRefused("signature")
         return parts.payload
 
+    @cached_property
     def _checking_key(self) -> Any:
-        """Return the public half; a shared secret, which has none, checks with itself."""
+        """The public half; a shared secret, which has none, checks with itself."""
         if self.algorithm == SHARED_SECRET_ALGORITHM:
             return self.prepared_signing_key
         return public_key_of(json.dumps(self.public_jwk, sort_keys=True))
@@ -101,6 +104,10 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     members = {name: jwk[name] for name in THUMBPRINT_MEMBERS[jwk["kty"]]}
     canonical = json.dumps(members, sort_keys=True, separators=(",", ":")).encode()
     return jwt.utils.base64url_encode(hashlib.sha256(canonical).digest()).decode()
+
+
+def _segment(document: Mapping[str, Any]) -> str:
+    return jwt.utils.base64url_encode(json.dumps(document, separators=(",", ":")).encode()).decode()
 
 
 @lru_cache(maxsize=4096)

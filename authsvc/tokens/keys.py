@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from django.db import IntegrityError, transaction
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.audit.record import record
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import environment_caller, system_caller
@@ -25,6 +26,7 @@ from authsvc.web.secret_text import SecretText
 RETIRING_SECONDS = MAXIMUM_LIFE_SECONDS + 60
 KEY_SET_SECONDS = 300  # how long anybody may keep a fetched key set
 DEVELOPMENT = "dev"
+_ACTIVE: Remembered[tuple[str, str], SigningKey] = Remembered(4096)
 
 
 class SharedSecretRefused(Conflict):
@@ -62,8 +64,13 @@ def create_signing_key(caller: Caller, *, algorithm: str, state: SigningKeyState
 
 def active_key(caller: Caller, *, algorithm: str = DEFAULT_ALGORITHM, now: datetime) -> SigningKey:
     """Return the key that signs in the caller's environment; the first use of an algorithm makes one."""
+    known = _ACTIVE.find((caller.environment_id, algorithm))
+    if known is not None:
+        return known.value
+    changes = current_changes(caller.tenant_id)
     key = _find_active(caller, algorithm)
     if key is not None:
+        _ACTIVE.put((caller.environment_id, algorithm), caller.tenant_id, changes, key)
         return key
     try:
         return create_signing_key(caller, algorithm=algorithm, state=SigningKeyState.ACTIVE, now=now)

@@ -10,8 +10,9 @@ from datetime import datetime
 
 from django.db import transaction
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.audit.record import record
-from authsvc.tenants.models import Environment
+from authsvc.tenants.known import known_tenant
 from authsvc.tokens.claims import MAXIMUM_LIFE_SECONDS
 from authsvc.tokens.models import TokenPolicy
 from authsvc.web.caller import Caller
@@ -29,6 +30,8 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "rotate_keys_after_days": (2, 3650),
     "key_lead_days": (1, 365),
 }
+MAXIMUM_REMEMBERED = 4096
+_POLICIES: Remembered[str, TokenPolicy] = Remembered(MAXIMUM_REMEMBERED)
 MAY_BE_EMPTY = frozenset({"access_token_seconds", "rotate_keys_after_days"})
 
 
@@ -36,6 +39,17 @@ def token_policy(*, tenant_id: str, environment_id: str) -> TokenPolicy:
     """Return the policy of an environment, unsaved defaults when it has none; writes nothing."""
     found = TokenPolicy.objects.for_tenant(tenant_id).filter(environment_id=environment_id).first()
     return found or TokenPolicy(tenant_id=tenant_id, environment_id=environment_id)
+
+
+def known_token_policy(caller: Caller) -> TokenPolicy:
+    """Return the policy of the caller's environment for reading: looked up once per change, shared, never changed."""
+    known = _POLICIES.find(caller.environment_id)
+    if known is not None:
+        return known.value
+    changes = current_changes(caller.tenant_id)
+    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+    _POLICIES.put(caller.environment_id, caller.tenant_id, changes, policy)
+    return policy
 
 
 def create_token_policy(caller: Caller) -> None:
@@ -66,9 +80,7 @@ def set_token_policy(caller: Caller, *, changes: Mapping[str, int | None], now: 
 
 def access_token_seconds(caller: Caller) -> int:
     """Return how long an access token of the caller's environment lives at most, which is also how long by default."""
-    places = Environment.objects.for_tenant(caller.tenant_id).filter(id=caller.environment_id)
-    own, tenants = places.values_list("token_policy__access_token_seconds", "tenant__access_token_ttl_seconds").get()
-    return int(own or tenants)
+    return known_token_policy(caller).access_token_seconds or known_tenant(caller.tenant_id).access_token_ttl_seconds
 
 
 def _require_within_limits(changes: Mapping[str, int | None]) -> None:

@@ -18,9 +18,10 @@ from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import TokenType, generate, is_same_hash, keyed_hash, parse
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken
-from authsvc.tokens.policy import token_policy
+from authsvc.tokens.policy import known_token_policy
 from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import execute, insert_row
 from authsvc.web.secret_text import SecretText
 
 RACE_SECONDS = 10  # a race lasts no longer than this from the moment the token was spent
@@ -38,10 +39,16 @@ class SpentRefresh:
     child: SecretText
 
 
+_JOIN_FAMILY = (
+    f"UPDATE {IssuedToken._meta.db_table} SET family_id = %s "  # noqa: S608 - the name is a constant
+    "WHERE id = %s AND tenant_id = %s AND environment_id = %s"
+)
+
+
 def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: datetime) -> SecretText:
     """Start a family behind a fresh access token, which ends with it; returns the first refresh token."""
     claims = minted.claims
-    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+    policy = known_token_policy(caller)
     family = RefreshFamily(
         tenant_id=caller.tenant_id,
         environment_id=caller.environment_id,
@@ -55,8 +62,8 @@ def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: d
         expires_at=now + timedelta(days=policy.refresh_total_days),
     )
     with transaction.atomic():
-        family.save(force_insert=True)
-        IssuedToken.objects.for_environment(caller).filter(id=claims.jti).update(family_id=family.id)
+        insert_row(family)
+        execute(_JOIN_FAMILY, [family.id, claims.jti, caller.tenant_id, caller.environment_id])
         first = _add_token(family, caller.environment, policy.refresh_idle_days, now)
         detail = {
             "family_id": family.id,
@@ -111,7 +118,7 @@ def spend_refresh_token(caller: Caller, *, token: RefreshToken, now: datetime) -
     unspent = RefreshToken.objects.for_environment(caller).filter(id=token.id, spent_at__isnull=True)
     if not unspent.update(spent_at=now):
         raise RefreshReused("reused")
-    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+    policy = known_token_policy(caller)
     return SpentRefresh(token.family, _add_token(token.family, caller.environment, policy.refresh_idle_days, now))
 
 
@@ -160,7 +167,7 @@ def end_reused_family(caller: Caller, *, family: RefreshFamily, now: datetime) -
 
 def _add_token(family: RefreshFamily, environment: str, idle_days: int, now: datetime) -> SecretText:
     token = generate(TokenType.REFRESH_TOKEN, environment)
-    RefreshToken(
+    row = RefreshToken(
         id=_row_id(token.id),
         tenant_id=family.tenant_id,
         environment_id=family.environment_id,
@@ -168,7 +175,8 @@ def _add_token(family: RefreshFamily, environment: str, idle_days: int, now: dat
         secret_hash=keyed_hash(pepper(), token.text),
         created_at=now,
         expires_at=min(now + timedelta(days=idle_days), family.expires_at),
-    ).save(force_insert=True)
+    )
+    insert_row(row)
     return token.text
 
 

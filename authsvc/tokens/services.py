@@ -17,15 +17,32 @@ from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
 from authsvc.tokens.compact import take_apart
 from authsvc.tokens.issuer import issuer_of
-from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, verifying_backend
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
+from authsvc.web.prepared import Prepared, insert_row
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
-_KEYS: Remembered[str, SigningKey] = Remembered(4096)
+_KEYS: Remembered[str, VerifyingKey] = Remembered(4096)
+_REVOKED = Prepared(
+    lambda tenant_id, jti: (
+        IssuedToken.objects.for_tenant(tenant_id)
+        .filter(id=jti, revoked_at__isnull=False)
+        .order_by()
+        .values_list("id", flat=True)
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyingKey:
+    """A signing key that may verify, with its public half already parsed."""
+
+    key: SigningKey
+    backend: SigningKeyBackend
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +94,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
     with transaction.atomic():
         key = _minting_key(caller, request, now)
         text = signing_backend(key).encode({**request.more_claims, **as_payload(claims)})
-        IssuedToken(
+        row = IssuedToken(
             id=claims.jti,
             tenant_id=caller.tenant_id,
             environment_id=caller.environment_id,
@@ -91,7 +108,8 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             actors=list(request.actors),
             created_at=now,
             expires_at=claims.expires_at,
-        ).save(force_insert=True)
+        )
+        insert_row(row)
         record(caller, "token.issued", subject_id=claims.jti, detail=_issue_detail(claims, request), now=now)
     return MintedToken(SecretText(text), claims)
 
@@ -103,8 +121,8 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     """
     parts = take_apart(raw)
     known = _verifying_key(check_header(parts.header))
-    key = known.value
-    payload = verifying_backend(key).check(parts)
+    key = known.value.key
+    payload = known.value.backend.check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name
     issuer = issuer_of(tenant, environment)
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
@@ -117,7 +135,7 @@ def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
 
 def is_revoked(tenant_id: str, jti: str) -> bool:
     """True when the token of this id was revoked."""
-    return IssuedToken.objects.for_tenant(tenant_id).filter(id=jti, revoked_at__isnull=False).exists()
+    return _REVOKED.first(tenant_id=tenant_id, jti=jti) is not None
 
 
 def get_token(caller: Caller, jti: str) -> IssuedToken:
@@ -195,7 +213,7 @@ def _minting_key(caller: Caller, request: TokenRequest, now: datetime) -> Signin
     return active_key(caller, algorithm=request.algorithm, now=now)
 
 
-def _verifying_key(kid: str) -> Known[SigningKey]:
+def _verifying_key(kid: str) -> Known[VerifyingKey]:
     """Return the key that may verify now, remembered until the tenant's count of changes moves."""
     known = _KEYS.find(kid)
     if known is not None:
@@ -211,5 +229,6 @@ def _verifying_key(kid: str) -> Known[SigningKey]:
     )
     if not isinstance(found, SigningKey):
         raise TokenRefused("kid")
-    _KEYS.put(kid, tenant_id, changes, found)
-    return Known(tenant_id, changes, found)
+    value = VerifyingKey(found, verifying_backend(found))
+    _KEYS.put(kid, tenant_id, changes, value)
+    return Known(tenant_id, changes, value)

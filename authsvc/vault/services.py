@@ -24,8 +24,15 @@ from authsvc.vault.envelope import (
 from authsvc.vault.keyring import Keyring, keyring
 from authsvc.vault.models import DataKey, DataKeyState
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Problem
 from authsvc.web.secret_text import SecretText
+
+_DATA_KEY = Prepared(
+    lambda tenant_id, environment_id, key_id: (
+        DataKey.objects.for_tenant(tenant_id).filter(id=key_id, environment_id=environment_id).order_by()
+    )
+)
 
 
 class DataKeyDestroyed(Problem):
@@ -46,7 +53,7 @@ def seal_text(caller: Caller, place: Place, secret: SecretText, *, now: datetime
 def open_text(place: Place, sealed: str) -> SecretText:
     """Return the secret; raises ``SealBroken``, ``DataKeyDestroyed`` or ``KeyEncryptionKeyMissing``."""
     key_id, blob = read_text(sealed)
-    key = DataKey.objects.for_tenant(place.tenant_id).filter(id=key_id, environment_id=place.environment_id).first()
+    key = _DATA_KEY.first(tenant_id=place.tenant_id, environment_id=place.environment_id, key_id=key_id)
     if key is None:
         raise SealBroken
     if key.state == DataKeyState.DESTROYED:

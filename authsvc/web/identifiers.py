@@ -17,5 +17,13 @@ def new_id(prefix: str) -> str:
 
 
 def random_base62(length: int) -> str:
-    """Return ``length`` characters of the alphabet, each chosen independently."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    """Return ``length`` characters of the alphabet, each chosen independently and equally likely."""
+    characters = b""
+    while len(characters) < length:
+        characters += secrets.token_bytes(length + 10).translate(_CHARACTER_OF_BYTE, _UNEVEN)
+    return characters[:length].decode()
+
+
+# 248 is the largest multiple of 62 in a byte: bytes from there on would favour some characters, and are thrown away.
+_UNEVEN = bytes(range(248, 256))
+_CHARACTER_OF_BYTE = bytes(ord(ALPHABET[value % len(ALPHABET)]) for value in range(256))

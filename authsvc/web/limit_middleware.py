@@ -79,10 +79,16 @@ class CallerThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: object) -> bool:
         """Return True; raises ``TooManyRequests``."""
-        tally = tally_of(request._request)
-        if tally is not None and isinstance(request.user, Caller):
-            tally.take(PRINCIPAL, f"{request.user.tenant_id}:{request.user.principal_id}", now=microseconds())
+        if isinstance(request.user, Caller):
+            take_principal(request._request, request.user)
         return True
+
+
+def take_principal(request: HttpRequest, caller: Caller) -> None:
+    """Take from the bucket of the principal; raises ``TooManyRequests``."""
+    tally = tally_of(request)
+    if tally is not None:
+        tally.take(PRINCIPAL, f"{caller.tenant_id}:{caller.principal_id}", now=microseconds())
 
 
 def tally_of(request: HttpRequest) -> Tally | None:
@@ -99,13 +105,14 @@ def is_sensitive(request: HttpRequest, view: object) -> bool:
 
 def is_login(request: HttpRequest) -> bool:
     """True when somebody sends a name and password to the admin."""
-    return request.method == "POST" and request.path_info == reverse("admin:login")
+    is_like_one = request.method == "POST" and request.path_info.endswith("/login/")
+    return is_like_one and request.path_info == reverse("admin:login")
 
 
 def refusal(problem: Problem) -> HttpResponse:
     """Return the problem as programs read it."""
     body = json.dumps(problem.as_document())
-    headers = {"Cache-Control": "no-store", **problem.headers}
+    headers = {"Cache-Control": "no-store", "Content-Length": str(len(body)), **problem.headers}
     return HttpResponse(body, status=problem.status, content_type="application/problem+json", headers=headers)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import structlog
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +14,9 @@ from authsvc.web.identifiers import new_id
 
 HEADER = "X-Request-Id"
 ACCEPTED = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
+
+
+_BEGAN_AT: ContextVar[float | None] = ContextVar("request_began_at", default=None)
 
 
 class RequestIdMiddleware:
@@ -23,9 +28,13 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         offered = request.headers.get(HEADER, "")
         request_id = offered if ACCEPTED.match(offered) else new_id("req")
+        _BEGAN_AT.set(time.monotonic())
         request.request_id = request_id  # type: ignore[attr-defined]  # Django's request is open for attributes
         with structlog.contextvars.bound_contextvars(request_id=request_id):
-            response = self.get_response(request)
+            try:
+                response = self.get_response(request)
+            finally:
+                _BEGAN_AT.set(None)
         response.headers[HEADER] = request_id
         return response
 
@@ -33,3 +42,8 @@ class RequestIdMiddleware:
 def request_id_of(request: object) -> str:
     """Return the id of this request, or an empty string outside one."""
     return str(getattr(request, "request_id", ""))
+
+
+def request_began_at() -> float | None:
+    """Return when this thread's request began, on the monotonic clock; ``None`` outside one."""
+    return _BEGAN_AT.get()

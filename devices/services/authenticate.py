@@ -20,6 +20,7 @@ from authsvc.tokens.api_keys import pepper, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller, CallerKind
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Forbidden, TooManyRequests, Unauthenticated
 from devices.models import Device, FailedProof
 from devices.services.enrol import OUR_SECRETS
@@ -64,6 +65,25 @@ class Attempt:
     address: str
     request_id: str
     now: datetime
+
+
+_GUESSES = Prepared(
+    lambda source, since: (
+        FailedProof.objects.filter(source=source, failed_at__gt=since).order_by().values_list("id")[:GUESSES]
+    ),
+    moments=["since"],
+)
+_CLAIMED = Prepared(
+    lambda device_id: (
+        Device.unscoped.select_related("principal", "gateway", "environment__tenant", "environment__device_policy")
+        .filter(
+            id=device_id,
+            principal__state=PrincipalState.ACTIVE,
+            environment__tenant__state=TenantState.ACTIVE,
+        )
+        .order_by()
+    )
+)
 
 
 def authenticate_device(
@@ -116,21 +136,17 @@ def refuse_proof(attempt: Attempt, device: Device | None, proof: str) -> None:
 def require_patience(attempt: Attempt) -> None:
     """Raise ``TooManyGuesses`` for a network that guessed too often at this device id lately."""
     since = attempt.now - GUESS_WINDOW
-    if FailedProof.objects.filter(source=_source(attempt), failed_at__gt=since).count() >= GUESSES:
+    if len(_GUESSES.rows(source=_source(attempt), since=since)) >= GUESSES:
         raise TooManyGuesses(headers={"Retry-After": str(int(GUESS_WINDOW.total_seconds()))})
 
 
 def find_claimed(attempt: Attempt) -> Device | None:
     """Return the device somebody claims to be, of whichever tenant unless a bearer says where; dead ones are nobody."""
-    devices = Device.unscoped.select_related("principal", "gateway", "environment__tenant").filter(
-        id=attempt.device_id,
-        principal__state=PrincipalState.ACTIVE,
-        environment__tenant__state=TenantState.ACTIVE,
-    )
-    if attempt.within is not None:
-        devices = devices.filter(environment_id=attempt.within.environment_id)
-    found = devices.first()
-    return found if isinstance(found, Device) else None
+    found = _CLAIMED.first(device_id=attempt.device_id)
+    if not isinstance(found, Device):
+        return None
+    is_elsewhere = attempt.within is not None and attempt.within.environment_id != found.environment_id
+    return None if is_elsewhere else found
 
 
 def device_caller(device: Device, proof: str, attempt: Attempt) -> Caller:

@@ -11,6 +11,7 @@ from django.db import transaction
 
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound
 from devices.models import Device
 from devices.services.policy import policy_of
@@ -40,6 +41,17 @@ STORED = (
 )
 
 
+_LOCKED = Prepared(
+    lambda tenant_id, environment_id, device_id: (
+        Device.objects.for_tenant(tenant_id)
+        .filter(environment_id=environment_id, id=device_id)
+        .select_for_update(of=("self",))
+        .select_related("principal", "gateway", "environment__device_policy")
+        .order_by()
+    )
+)
+
+
 def change_standing(
     caller: Caller, device: Device, *events: TrustEvent, now: datetime, detail: Mapping[str, object] | None = None
 ) -> Device:
@@ -62,8 +74,7 @@ def change_standing(
 
 def lock_device(caller: Caller, device_id: str) -> Device:
     """Return the device with its row locked; raises ``NotFound``."""
-    rows = Device.objects.for_environment(caller).select_for_update(of=("self",))
-    device = rows.select_related("principal", "gateway", "environment__device_policy").filter(id=device_id).first()
+    device = _LOCKED.first(tenant_id=caller.tenant_id, environment_id=caller.environment_id, device_id=device_id)
     if device is None:
         raise NotFound
     return device

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from authsvc.tenants.models import Principal
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from devices.models import Device
 from devices.services.policy import policy_of
 from devices.states import State
@@ -41,10 +42,19 @@ class DeviceTrust:
         return held if self.ceiling is None else frozenset(filter(self.ceiling.permits, held))
 
 
+_DEVICE = Prepared(
+    lambda tenant_id, device_id: (
+        Device.objects.for_tenant(tenant_id)
+        .select_related("environment__device_policy")
+        .filter(id=device_id)
+        .order_by()
+    )
+)
+
+
 def trust_of(principal: Principal, *, proof: str, now: datetime) -> DeviceTrust | None:
     """Return a device's trust with this kind of proof; ``None`` unless it is active and unexpired."""
-    devices = Device.objects.for_tenant(principal.tenant_id).select_related("environment__device_policy")
-    device = devices.filter(id=principal.id).first()
+    device = _DEVICE.first(tenant_id=principal.tenant_id, device_id=principal.id)
     return None if device is None else device_trust(device, proof=proof, now=now)
 
 

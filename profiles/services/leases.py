@@ -6,14 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Coalesce, Greatest
 
 from authsvc.audit.record import record
-from authsvc.tenants.models import Tenant
+from authsvc.tenants.known import known_tenant
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import as_moment, execute, insert_row
 from profiles.models import Credential, Lease, Profile
 
+HERE = "id = %s AND tenant_id = %s AND environment_id = %s"
+COUNT_PROFILE = (  # every name in these statements is a constant
+    f"UPDATE {Profile._meta.db_table} SET lease_count = lease_count + 1, window_leases = window_leases + 1, "  # noqa: S608
+    f"last_used_at = %s, last_used_by = %s WHERE {HERE}"
+)
+COUNT_CREDENTIAL = (
+    f"UPDATE {Credential._meta.db_table} SET last_used_at = %s, last_used_by = %s, "  # noqa: S608
+    f"leased_until = CASE WHEN leased_until > %s THEN leased_until ELSE %s END WHERE {HERE}"
+)
 COUNTING_WINDOW = timedelta(hours=1)
 
 
@@ -41,10 +49,10 @@ def record_lease(
         session=use.session,
         purpose=use.purpose,
         created_at=now,
-        expires_at=now + timedelta(seconds=_ttl_seconds(caller)),
+        expires_at=now + timedelta(seconds=known_tenant(caller.tenant_id).lease_ttl_seconds),
     )
     with transaction.atomic():
-        lease.save(force_insert=True)
+        insert_row(lease)
         _count(caller, profile, credential, lease, now)
         if lease_threshold:
             _warn_when_crossed(caller, profile, lease_threshold, now)
@@ -63,21 +71,15 @@ def record_lease(
 
 
 def _count(caller: Caller, profile: Profile, credential: Credential, lease: Lease, now: datetime) -> None:
-    profiles = Profile.objects.for_environment(caller).filter(id=profile.id)
+    here = [caller.tenant_id, caller.environment_id]
     if profile.window_started_at is None or profile.window_started_at <= now - COUNTING_WINDOW:
-        stale = profiles.filter(window_started_at=profile.window_started_at)
+        stale = Profile.objects.for_environment(caller).filter(
+            id=profile.id, window_started_at=profile.window_started_at
+        )
         stale.update(window_started_at=now, window_leases=0)
-    profiles.update(
-        lease_count=F("lease_count") + 1,
-        window_leases=F("window_leases") + 1,
-        last_used_at=now,
-        last_used_by=caller.principal_id,
-    )
-    Credential.objects.for_environment(caller).filter(id=credential.id).update(
-        last_used_at=now,
-        last_used_by=caller.principal_id,
-        leased_until=Greatest(Coalesce(F("leased_until"), lease.expires_at), lease.expires_at),
-    )
+    moment, until = as_moment(now), as_moment(lease.expires_at)
+    execute(COUNT_PROFILE, [moment, caller.principal_id, profile.id, *here])
+    execute(COUNT_CREDENTIAL, [moment, caller.principal_id, until, until, credential.id, *here])
 
 
 def _warn_when_crossed(caller: Caller, profile: Profile, lease_threshold: int, now: datetime) -> None:
@@ -86,7 +88,3 @@ def _warn_when_crossed(caller: Caller, profile: Profile, lease_threshold: int, n
     if leases == lease_threshold:
         detail = {"profile_id": profile.id, "counter": "leases_per_hour", "count": leases}
         record(caller, "usage.threshold_reached", subject_id=profile.id, detail=detail, now=now)
-
-
-def _ttl_seconds(caller: Caller) -> int:
-    return Tenant.objects.values_list("lease_ttl_seconds", flat=True).get(id=caller.tenant_id)

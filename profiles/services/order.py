@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import ValidationFailed
 from profiles.models import DEFAULT_AGENT, Profile, ProfileOrder
 from profiles.strategy import prune_order
@@ -16,9 +18,21 @@ from profiles.strategy import prune_order
 EVERY_AGENT = ""
 
 
+_ORDERS = Prepared(
+    lambda tenant_id, environment_id, provider, agent: (
+        ProfileOrder.objects.for_tenant(tenant_id)
+        .filter(environment_id=environment_id, provider=provider)
+        .filter(Q(agent=agent) | Q(agent=EVERY_AGENT))
+        .order_by()
+    )
+)
+
+
 def find_order(caller: Caller, *, provider: str, agent: str) -> tuple[str, ...] | None:
     """Return the order that applies to an agent: its own, else the environment's, else ``None``."""
-    orders = ProfileOrder.objects.for_environment(caller).filter(provider=provider, agent__in={agent, EVERY_AGENT})
+    orders = _ORDERS.rows(
+        tenant_id=caller.tenant_id, environment_id=caller.environment_id, provider=provider, agent=agent
+    )
     by_agent = {order.agent: tuple(order.profile_keys) for order in orders}
     return by_agent.get(agent, by_agent.get(EVERY_AGENT))
 

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound, ValidationFailed
 from profiles.models import ProviderEntry
 from profiles.outbound import url_fault
@@ -44,9 +45,16 @@ def provider_document(caller: Caller, *, slug: str) -> dict[str, object]:
     return _document(slug, CATALOGUE.get(slug), entry)
 
 
+_ENTRY = Prepared(
+    lambda tenant_id, environment_id, slug: (
+        ProviderEntry.objects.for_tenant(tenant_id).filter(environment_id=environment_id, slug=slug).order_by()
+    )
+)
+
+
 def find_entry(caller: Caller, *, slug: str) -> ProviderEntry | None:
     """Return the environment's own entry for a provider, if it has one."""
-    return ProviderEntry.objects.for_environment(caller).filter(slug=slug).first()
+    return _ENTRY.first(tenant_id=caller.tenant_id, environment_id=caller.environment_id, slug=slug)
 
 
 def set_provider(caller: Caller, *, slug: str, fields: Mapping[str, object], now: datetime) -> ProviderEntry:

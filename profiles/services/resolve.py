@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from authsvc.audit.record import record
 from authsvc.vault.envelope import SealBroken
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Conflict, Forbidden, NotFound, Problem
 from authsvc.web.secret_text import SecretText
 from profiles.candidates import Candidate, Requirement, ResolutionRequest
@@ -157,20 +158,31 @@ def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> Resolut
     )
 
 
-def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
-    """Return the profiles an agent sees with their current versions: its own first, then the default agent's."""
-    versions = Credential.objects.for_environment(caller)
-    newer = versions.filter(profile_id=OuterRef("profile_id"), version__gt=OuterRef("version"))
-    credentials = (
-        versions.select_related("profile")
-        .annotate(is_outdated=Exists(newer))
+_NEWER = Credential.unscoped.filter(profile_id=OuterRef("profile_id"), version__gt=OuterRef("version"))
+_CANDIDATES = Prepared(
+    lambda tenant_id, environment_id, provider, agent: (
+        Credential.objects.for_tenant(tenant_id)
+        .select_related("profile")
+        .annotate(is_outdated=Exists(_NEWER))
         .filter(
+            Q(profile__agent=agent) | Q(profile__agent=DEFAULT_AGENT),
+            environment_id=environment_id,
             state=CredentialState.CURRENT,
             profile__state=ProfileState.ACTIVE,
-            profile__provider=query.provider,
-            profile__agent__in={query.agent, DEFAULT_AGENT},
+            profile__provider=provider,
         )
         .order_by("profile__position", "profile__id")
+    )
+)
+
+
+def candidate_rows(caller: Caller, query: ResolveQuery) -> list[tuple[Profile, Credential]]:
+    """Return the profiles an agent sees with their current versions: its own first, then the default agent's."""
+    credentials = _CANDIDATES.rows(
+        tenant_id=caller.tenant_id,
+        environment_id=caller.environment_id,
+        provider=query.provider,
+        agent=query.agent,
     )
     by_key: dict[str, tuple[Profile, Credential]] = {}
     for credential in sorted(credentials, key=lambda row: row.profile.agent != query.agent):

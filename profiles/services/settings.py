@@ -9,14 +9,21 @@ from django.db import transaction
 
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from profiles.backoff import PRESETS, BackoffPreset
 from profiles.models import ProfileSettings
 from profiles.providers import Kind
 
+_SETTINGS = Prepared(
+    lambda tenant_id, environment_id: (
+        ProfileSettings.objects.for_tenant(tenant_id).filter(environment_id=environment_id).order_by()
+    )
+)
+
 
 def profile_settings(caller: Caller) -> ProfileSettings:
     """Return the environment's settings, unsaved defaults when it has none; writes nothing."""
-    found = ProfileSettings.objects.for_environment(caller).first()
+    found = _SETTINGS.first(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
     return found or ProfileSettings(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,21 +33,25 @@ class Resolve(ApiView):
     @extend_schema(request=ResolveInput, responses=ReleaseOutput)
     def post(self, request: Request) -> Response:
         """Lease the credential that resolution chooses; the release is audited before it is answered."""
-        fields = self.fields(ResolveInput)
-        reference = parse_model_reference(fields["model"]) if fields["model"] else None
-        query = ResolveQuery(
-            provider=fields["provider"].lower(),
-            agent=fields["agent"],
-            session=fields["session"],
-            model=reference.model if reference else None,
-            pin=fields["pin"] or (reference.profile_id if reference else None),
-            require=frozenset(Requirement(text) for text in fields["require"]),
-            purpose=fields["purpose"],
-            channel=fields["channel"],
-            gateway=fields["gateway"],
-        )
-        release = resolve_credential(self.caller, query, now=self.now)
-        return Response(release_document(self.caller, release, fields["view"]), headers={"Cache-Control": "no-store"})
+        document = released(self.caller, self.fields(ResolveInput), now=self.now)
+        return Response(document, headers={"Cache-Control": "no-store"})
+
+
+def released(caller: Caller, fields: Mapping[str, Any], *, now: datetime) -> dict[str, object]:
+    """Resolve what a valid body asks for, and return the answer's body."""
+    reference = parse_model_reference(fields["model"]) if fields["model"] else None
+    query = ResolveQuery(
+        provider=fields["provider"].lower(),
+        agent=fields["agent"],
+        session=fields["session"],
+        model=reference.model if reference else None,
+        pin=fields["pin"] or (reference.profile_id if reference else None),
+        require=frozenset(Requirement(text) for text in fields["require"]),
+        purpose=fields["purpose"],
+        channel=fields["channel"],
+        gateway=fields["gateway"],
+    )
+    return release_document(caller, resolve_credential(caller, query, now=now), fields["view"])
 
 
 class OrderDetail(ApiView):

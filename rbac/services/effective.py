@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.web.caller import Caller
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Forbidden
 from rbac.audiences import scopes_of_gateways, scopes_of_own_api
 from rbac.models import Gateway, Grant
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
+
+GrantRows = QuerySet[Grant, tuple[Any, Any, datetime | None]]
 
 
 class NotHeld(Forbidden):
@@ -29,6 +34,17 @@ class EffectiveRights:
     until: datetime | None
 
 
+def _living_grants(tenant_id: str, principal_id: str, gateway_id: str, now: datetime) -> GrantRows:
+    grants = Grant.objects.for_tenant(tenant_id).filter(principal_id=principal_id, revoked_at__isnull=True)
+    living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+    here = living.filter(Q(gateway__isnull=True) | Q(gateway_id=gateway_id))
+    return here.order_by().values_list("role__scopes", "scopes", "expires_at")
+
+
+_RIGHTS: Remembered[tuple[str, str], tuple[datetime, EffectiveRights]] = Remembered(10_000)
+_GRANTS = Prepared(_living_grants, moments=["now"])
+
+
 def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> frozenset[str]:
     """Return the scopes a principal holds on our own API, or on ``gateway``: every living grant's role together."""
     return effective_rights(tenant_id=tenant_id, principal_id=principal_id, gateway=gateway, now=now).scopes
@@ -36,10 +52,21 @@ def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | No
 
 def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
     """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything."""
-    grants = Grant.objects.for_tenant(tenant_id).filter(principal_id=principal_id, revoked_at__isnull=True)
-    living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
-    at_gateway = Q(gateway__isnull=True) if gateway is None else Q(gateway__isnull=True) | Q(gateway=gateway)
-    rows = list(living.filter(at_gateway).values_list("role__scopes", "scopes", "expires_at"))
+    key = (principal_id, gateway.id if gateway else "")
+    known = _RIGHTS.find(key)
+    if known is not None and known.value[0] <= now and (known.value[1].until is None or now < known.value[1].until):
+        return known.value[1]
+    changes = current_changes(tenant_id)
+    rights = _looked_up(tenant_id, principal_id, gateway, now)
+    _RIGHTS.put(key, tenant_id, changes, (now, rights))
+    return rights
+
+
+def _looked_up(tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
+    # No gateway has an empty id, so our own API meets only the grants that name none.
+    rows = _GRANTS.rows(
+        tenant_id=tenant_id, principal_id=principal_id, gateway_id=gateway.id if gateway else "", now=now
+    )
     held = {scope for by_role, direct, _ in rows for scope in (*(by_role or ()), *direct)}
     ends = [expires_at for _, _, expires_at in rows if expires_at is not None]
     scopes = scopes_of_own_api(held) if gateway is None else scopes_of_gateways(held)

@@ -78,9 +78,14 @@ class DeviceProof(ApiView):
 
 
 def authenticated_response(proven: ProvenDevice, grant_type: str, now: datetime) -> Response:
-    """Return the answer to a good proof: the device and its short access token."""
+    """Return the answer to a good proof, never cached."""
+    return Response(authenticated_document(proven, grant_type, now), headers={"Cache-Control": "no-store"})
+
+
+def authenticated_document(proven: ProvenDevice, grant_type: str, now: datetime) -> dict[str, object]:
+    """Return the body for a good proof: the device, its short access token and its refresh token."""
     minted, refresh = issue_device_tokens(proven, grant_type=grant_type, now=now)
-    document = {
+    return {
         "authenticated": True,
         "device": DeviceOutput(proven.device).data,
         "access_token": minted.text.reveal(),
@@ -89,4 +94,3 @@ def authenticated_response(proven: ProvenDevice, grant_type: str, now: datetime)
         "scope": " ".join(minted.claims.scopes),
         "refresh_token": refresh.reveal(),
     }
-    return Response(document, headers={"Cache-Control": "no-store"})

@@ -1,0 +1,125 @@
+"""The quick door: the hottest endpoints answered before Django's handler, by the very functions behind it.
+
+Sessions, messages, CSRF, static files and the router are nothing to a gateway that asks with a bearer, and cost more
+than the answer. What remains is the same middleware in the same order, and the same view; a test sends the same
+requests through both doors and compares status, header fields and body. Anything unusual goes to the other door
+untouched: another path, a host that is not ours, a body this one does not read.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, cast
+
+from corsheaders.middleware import CorsMiddleware
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
+from django.http import HttpRequest, HttpResponse
+from django.http.request import split_domain_port, validate_host
+
+from authsvc.gate.errors import answered
+from authsvc.gate.forward_auth import forward_auth_endpoint
+from authsvc.gate.introspect import introspection_endpoint
+from authsvc.gate.quick_api import answer_post
+from authsvc.gate.token import token_endpoint
+from authsvc.web.body_limit import Application, Environ, StartResponse
+from authsvc.web.headers import SecurityHeadersMiddleware
+from authsvc.web.limit_middleware import LimitMiddleware
+from authsvc.web.methods import View, require_post
+from authsvc.web.quick import Find, QuickView
+from authsvc.web.request_id import RequestIdMiddleware
+
+ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
+PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
+    re.compile(rf"{ISSUER}/oauth/introspect"): require_post(introspection_endpoint),
+    re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
+    re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
+}
+SECONDS_BETWEEN_LOOKS = 1.0
+_looked = threading.local()
+METHODS = frozenset({"GET", "HEAD", "POST"})
+
+
+class QuickDoor:
+    """WSGI wrapper around Django's application; ``api_views`` maps patterns of whole paths to readers of requests."""
+
+    def __init__(self, application: Application, api_views: Mapping[str, Find]) -> None:
+        self._application = application
+        self._api_views = [(re.compile(pattern), find) for pattern, find in api_views.items()]
+        self._limits = LimitMiddleware(self._answer)
+        cross_origin = cast("Callable[[HttpRequest], HttpResponse]", CorsMiddleware(self._limits))
+        self._chain = RequestIdMiddleware(SecurityHeadersMiddleware(cross_origin))
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        found = self.find_view(environ)
+        if found is None:
+            return self._application(environ, start_response)
+        request = WSGIRequest(environ)
+        request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
+        look_after_connection()
+        try:
+            response = self._chain(request)
+        finally:
+            look_after_connection()
+            request.close()
+        body = b"".join(response)
+        response.headers.setdefault("Content-Length", str(len(body)))
+        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        return [body]
+
+    def find_view(self, environ: Environ) -> tuple[View | QuickView, dict[str, str]] | None:
+        """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
+        path = str(environ.get("PATH_INFO", ""))
+        if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
+            return None
+        if path.startswith("/api/v1/"):
+            return self._find_api_view(environ, path)
+        for pattern, plain in PLAIN_VIEWS.items() if path.startswith("/t/") else ():
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return (plain, match.groupdict()) if is_our_host(environ) else None
+        return None
+
+    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView, dict[str, str]] | None:
+        for pattern, find in self._api_views:
+            match = pattern.fullmatch(path)
+            if match is not None:
+                view = find(environ, match.groupdict()) if is_our_host(environ) else None
+                return None if view is None else (view, {})
+        return None
+
+    def _answer(self, request: HttpRequest) -> HttpResponse:
+        view, names = request.quick  # type: ignore[attr-defined]
+        refusal = self._limits.process_view(request, view, (), names)
+        if refusal is not None:
+            return refusal
+        if isinstance(view, QuickView):
+            return cast("HttpResponse", answered(request, answer_post, {"view": view}))
+        return cast("HttpResponse", answered(request, view, names))
+
+
+def look_after_connection() -> None:
+    """Do once a second and thread what Django does around every request: close what is broken or too old, and have
+    the connection tested before its next statement. One that just failed is looked at immediately.
+    """
+    here, now = connections[DEFAULT_DB_ALIAS], time.monotonic()
+    is_due = now - getattr(_looked, "at", 0.0) >= SECONDS_BETWEEN_LOOKS
+    if is_due or here.errors_occurred or here.vendor == "sqlite":  # its file may be another by the next request
+        _looked.at = now
+        close_old_connections()
+
+
+def is_our_host(environ: Mapping[str, Any]) -> bool:
+    """True for a host Django would accept."""
+    return _is_allowed(str(environ.get("HTTP_HOST", "")), tuple(settings.ALLOWED_HOSTS))
+
+
+@lru_cache(maxsize=256)
+def _is_allowed(host: str, allowed: tuple[str, ...]) -> bool:
+    domain, _ = split_domain_port(host)
+    return bool(domain) and validate_host(domain, allowed)

@@ -1,0 +1,208 @@
+"""Hot queries: written with the ORM, compiled once per process, run as prepared statements.
+
+Building and compiling a query costs the ORM several times what the database needs to answer it. The columns, joins and
+conversions stay those of the models, so a changed field changes its queries too. Only for queries whose shape never
+depends on the values: no ``IN`` of varying length, no comparison with ``None``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet
+from django.db.models.query import FlatValuesListIterable, ModelIterable
+
+Row = TypeVar("Row")
+_FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A query as text, where each value goes (a name, or a constant in a tuple), and how to read its rows."""
+
+    statement: str
+    places: tuple[str | tuple[Any], ...]
+    read: Callable[[Sequence[Any]], Any]
+    converters: Any
+    compiler: Any
+
+
+class Prepared(Generic[Row]):
+    """A query with named values: ``build`` gets a stand-in for each and returns the query set.
+
+    Values are texts, but for those named in ``moments``, which are aware times.
+    """
+
+    def __init__(self, build: Callable[..., QuerySet[Any, Row]], *, moments: Sequence[str] = ()) -> None:
+        self._build, self._moments = build, frozenset(moments)
+        self._names = tuple(inspect.signature(build).parameters)
+        self._compiled: dict[str, Compiled] = {}
+
+    def first(self, **values: Any) -> Row | None:
+        """Return the first row, or ``None``."""
+        rows = self.rows(**values)
+        return rows[0] if rows else None
+
+    def rows(self, **values: Any) -> list[Row]:
+        """Return every row."""
+        vendor = connections[DEFAULT_DB_ALIAS].vendor
+        compiled = self._compiled.get(vendor)
+        if compiled is None:
+            compiled = self._compiled[vendor] = self._compile()
+        parameters = [
+            place[0] if isinstance(place, tuple) else self._adapted(place, values[place]) for place in compiled.places
+        ]
+        found: Iterable[Any] = fetch(compiled.statement, parameters)
+        if compiled.converters:
+            found = compiled.compiler.apply_converters(found, compiled.converters)
+        return [compiled.read(row) for row in found]
+
+    def queryset(self) -> QuerySet[Any, Row]:
+        """Return the query with its stand-ins, for whoever asks the database how it would run."""
+        return self._build(**self._stand_ins())
+
+    def _compile(self) -> Compiled:
+        queryset, stand_ins = self.queryset(), self._stand_ins()
+        compiler = queryset.query.get_compiler(connection=connection)
+        statement, parameters = compiler.as_sql()
+        meant = {self._adapted(name, value): name for name, value in stand_ins.items()}
+        places = tuple(meant.get(value, (value,)) for value in parameters)
+        fields = [selected[0] for selected in compiler.select[: compiler.col_count]]
+        return Compiled(str(statement), places, _reader(queryset, compiler), compiler.get_converters(fields), compiler)
+
+    def _stand_ins(self) -> dict[str, Any]:
+        return {name: self._stand_in(number, name) for number, name in enumerate(self._names)}
+
+    def _stand_in(self, number: int, name: str) -> Any:
+        return _FIRST_MOMENT + timedelta(days=number) if name in self._moments else f"\x02{number}"
+
+    def _adapted(self, name: str, value: Any) -> Any:
+        return connection.ops.adapt_datetimefield_value(value) if name in self._moments else value
+
+
+def insert_row(row: Model) -> None:
+    """Insert a new row as ``save(force_insert=True)`` does, but without signals; its key must be set."""
+    fields = row._meta.concrete_fields
+    statement = _INSERTS.get(type(row))
+    if statement is None:
+        quote = connection.ops.quote_name
+        columns = ", ".join(quote(str(field.column)) for field in fields)
+        places = ", ".join(["%s"] * len(fields))
+        statement = f"INSERT INTO {quote(row._meta.db_table)} ({columns}) VALUES ({places})"  # noqa: S608 - our names
+        _INSERTS[type(row)] = statement
+    execute(statement, [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields])
+    row._state.adding, row._state.db = False, connection.alias
+
+
+_INSERTS: dict[type[Model], str] = {}
+
+
+def as_moment(moment: datetime) -> Any:
+    """Return an aware time as the database's driver takes it in a statement of our own."""
+    return connection.ops.adapt_datetimefield_value(moment)
+
+
+def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+    """Return every row of a statement that reads; raises ``DatabaseError`` as Django does.
+
+    Outside a transaction a connection that turns out to be gone is opened again, once.
+    """
+    try:
+        return _fetched(statement, parameters)
+    except (OperationalError, InterfaceError):
+        here = connections[DEFAULT_DB_ALIAS]
+        if here.in_atomic_block or not _is_gone(here):
+            raise
+        here.close()
+        return _fetched(statement, parameters)
+
+
+def execute(statement: str, parameters: Sequence[Any]) -> int:
+    """Run a statement and return how many rows it touched."""
+    here = connections[DEFAULT_DB_ALIAS]
+    prepared = _prepared_cursor(here)
+    if prepared is None:
+        with here.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return int(cursor.rowcount)
+    with here.wrap_database_errors:
+        return int(prepared.execute(statement, parameters, prepare=True).rowcount)
+
+
+def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+    here = connections[DEFAULT_DB_ALIAS]
+    prepared = _prepared_cursor(here)
+    if prepared is None:
+        with here.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return list(cursor.fetchall())
+    with here.wrap_database_errors:
+        found: list[Sequence[Any]] = prepared.execute(statement, parameters, prepare=True).fetchall()
+        return found
+
+
+def _is_gone(here: BaseDatabaseWrapper) -> bool:
+    """True when the server ended this connection, as at its restart; SQLite has no such thing."""
+    return bool(getattr(here.connection, "closed", False))
+
+
+def _prepared_cursor(here: BaseDatabaseWrapper) -> Any:
+    """Return a cursor that prepares on the server, or ``None``: on SQLite, or when somebody watches the statements."""
+    if here.vendor != "postgresql" or here.execute_wrappers or here.queries_logged:
+        return None
+    from psycopg import Cursor  # noqa: PLC0415 - SQLite needs no driver
+
+    here.close_if_health_check_failed()
+    here.ensure_connection()
+    if here.needs_rollback:
+        here.validate_no_broken_transaction()
+    return Cursor(here.connection)
+
+
+def _reader(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:
+    """Return how a row becomes what the query set yields: an instance with its relations, a tuple, or one value."""
+    if queryset._iterable_class is FlatValuesListIterable:
+        return lambda row: row[0]
+    if queryset._iterable_class is not ModelIterable:
+        width = compiler.col_count
+        return lambda row: tuple(row[:width])
+    read = _instances(compiler.select, compiler.klass_info)
+    annotated = dict(compiler.annotation_col_map or {})
+
+    def read_annotated(row: Sequence[Any]) -> Any:
+        found = read(row)
+        for name, column in annotated.items():
+            setattr(found, name, row[column])
+        return found
+
+    return read_annotated if annotated else read
+
+
+def _instances(select: Sequence[Any], information: Mapping[str, Any]) -> Callable[[Sequence[Any]], Any]:
+    """Return how a row becomes an instance with what ``select_related`` joined; an absent relation is ``None``."""
+    model, columns = information["model"], information["select_fields"]
+    names = [select[column][0].target.attname for column in columns]
+    key = columns[names.index(model._meta.pk.attname)]
+    related = [
+        (each["local_setter"], each["remote_setter"], _instances(select, each))
+        for each in information.get("related_klass_infos", ())
+    ]
+
+    def read(row: Sequence[Any]) -> Any:
+        if row[key] is None:
+            return None
+        found = model.from_db(connection.alias, names, [row[column] for column in columns])
+        for set_here, set_there, read_related in related:
+            other = read_related(row)
+            set_here(found, other)
+            if other is not None:
+                set_there(other, found)
+        return found
+
+    return read

@@ -1,0 +1,206 @@
+"""One decision path, two doors: before Django's handler and behind it the answers are the same, byte for byte."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import override_settings
+
+from authsvc.audit.models import AuditEvent
+from authsvc.gate import quick_views
+from authsvc.gate.door import QuickDoor
+from authsvc.web.limit_store import bucket_store
+from profiles import quick
+from tests.world import FORM, JSON, Place, World
+
+ID = re.compile(rb"(dec|req|jti|idt|lea)_[0-9A-Za-z]{22}|eyJ[0-9A-Za-z_.-]+|art_[0-9A-Za-z_-]+|[0-9-]{10}T[0-9:.+]+Z?")
+MOMENT = re.compile(r"\bt=\d+")
+Answer = tuple[str, list[tuple[str, str]], bytes]
+
+
+@pytest.fixture(scope="module")
+def doors() -> tuple[QuickDoor, WSGIHandler]:
+    slow = WSGIHandler()
+    return QuickDoor(slow, {**quick_views.API_VIEWS, **quick.API_VIEWS}), slow
+
+
+@pytest.fixture(autouse=True)
+def _no_closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test's transaction lives on this connection; Django's own test client keeps it open in the same way."""
+    from django.core import signals
+    from django.db import close_old_connections
+
+    signals.request_started.disconnect(close_old_connections)
+    signals.request_finished.disconnect(close_old_connections)
+    yield
+    signals.request_started.connect(close_old_connections)
+    signals.request_finished.connect(close_old_connections)
+
+
+def environ(method: str, path: str, body: bytes = b"", kind: str = JSON, **headers: str) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    return {
+        "REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query, "SCRIPT_NAME": "", "RAW_URI": path,
+        "CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(body)), "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "testserver",
+        "SERVER_NAME": "testserver", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body), "wsgi.errors": io.StringIO(), "HTTP_X_REQUEST_ID": "the-same-request",
+        **{f"HTTP_{name.upper()}": value for name, value in headers.items()},
+    }  # fmt: skip
+
+
+def answer(door: Any, sent: dict[str, Any]) -> Answer:
+    """Return status, header fields and body, without what is new in every answer."""
+    told: list[Any] = []
+    body = b"".join(door({**sent, "wsgi.input": io.BytesIO(sent["wsgi.input"].getvalue())},
+                         lambda status, headers, *_: told.extend((status, headers))))  # fmt: skip
+    fields = sorted((name, MOMENT.sub("t=", ID.sub(b"<id>", value.encode()).decode())) for name, value in told[1])
+    return told[0], [(name, value) for name, value in fields if name != "X-RateLimit-Reset"], ID.sub(b"<id>", body)
+
+
+def decide(place: Place, bearer: str, question: Any, **headers: str) -> dict[str, Any]:
+    body = question if isinstance(question, bytes) else json.dumps(question).encode()
+    return environ("POST", "/api/v1/decide", body, authorization=f"Bearer {bearer}", **headers)
+
+
+def post(place: Place, bearer: str, path: str, fields: Any) -> dict[str, Any]:
+    headers = {"authorization": f"Bearer {bearer}"} if bearer else {}
+    return environ("POST", f"/api/v1{path}", json.dumps(fields).encode(), **headers)
+
+
+def requests_of(place: Place) -> dict[str, dict[str, Any]]:
+    key, gateway = place.api_key, place.gateway["id"]
+    token = place.access_token(audience=place.gateway["audience"])
+    asked = {"token": token, "gateway": gateway, "scope": "agents:agent-1:run"}
+    basic = "Basic " + base64.b64encode(f"{place.client_id}:{place.client_secret}".encode()).decode()
+    about = urlencode({"token": token}).encode()
+    form: dict[str, Any] = {"method": "POST", "kind": FORM, "authorization": basic}
+    forward, introspect = place.path(f"/gateways/{gateway}/forward-auth"), place.path("/oauth/introspect")
+    device = f"/devices/{place.device['id']}/authenticate"
+    grant = urlencode({"grant_type": "client_credentials", "scope": "profiles:read"}).encode()
+    return {
+        "allowed": decide(place, key, asked),
+        "allowed by route": decide(
+            place, key, {"token": token, "gateway": gateway, "method": "POST", "path": "/agents/agent-1/runs"}
+        ),
+        "scope not held": decide(place, key, {**asked, "scope": "sessions:delete"}),
+        "made-up token": decide(place, key, {**asked, "token": "x"}),
+        "foreign origin": decide(place, key, asked, origin="https://evil.example"),
+        "allowed origin": decide(place, key, asked, origin="http://localhost:5173"),
+        "made-up bearer": decide(place, "nothing", asked),
+        "no bearer at all": environ("POST", "/api/v1/decide", json.dumps(asked).encode()),
+        "another scheme": environ("POST", "/api/v1/decide", json.dumps(asked).encode(), authorization="Basic eDp5"),
+        "caller without the scope": decide(place, place.access_token(scope="profiles:read"), asked),
+        "gateway elsewhere": decide(place, key, {**asked, "gateway": "gwy_0000000000000000000000"}),
+        "two questions": decide(place, key, {**asked, "method": "GET", "path": "/"}),
+        "no question": decide(place, key, {"token": token}),
+        "unknown field": decide(place, key, {**asked, "more": 1}),
+        "number for a text": decide(place, key, {**asked, "scope": 7}),
+        "repeated key": decide(place, key, b'{"token": "a", "token": "b", "scope": "a:b"}'),
+        "no json": decide(place, key, b"{"),
+        "xml": environ("POST", "/api/v1/decide", b"<a/>", "text/xml", authorization=f"Bearer {key}"),
+        "wants html": decide(place, key, asked, accept="text/html"),
+        "get": environ("GET", "/api/v1/decide", authorization=f"Bearer {key}"),
+        "another host": {**decide(place, key, asked), "HTTP_HOST": "evil.example"},
+        "introspect by client": environ(path=introspect, body=about, **form),
+        "introspect by key": environ("POST", introspect, about, FORM, authorization=f"Bearer {key}"),
+        "introspect nothing": environ(path=introspect, **form),
+        "introspect unknown": environ(path=introspect, body=b"token=x", **form),
+        "introspect by nobody": environ("POST", introspect, about, FORM),
+        "introspect by get": environ("GET", introspect),
+        "introspect nowhere": environ("POST", "/t/no/where/oauth/introspect", about, FORM),
+        "forward": environ("GET", forward, authorization=f"Bearer {token}"),
+        "forward for envoy": environ("POST", f"{forward}?contract=envoy", b"body", authorization=f"Bearer {token}"),
+        "forward without": environ("GET", forward),
+        "forward elsewhere": environ("GET", place.path("/gateways/none/forward-auth"), authorization=f"Bearer {token}"),
+        "token": environ(path=place.path("/oauth/token"), body=grant, **form),
+        "resolve": post(place, key, "/credentials/resolve", {"provider": "anthropic"}),
+        "resolve with all": post(
+            place, key, "/credentials/resolve", {"provider": "Anthropic", "view": "full", "session": "s"}
+        ),
+        "resolve nothing": post(place, key, "/credentials/resolve", {"provider": "nobody"}),
+        "resolve by nobody": post(place, "x", "/credentials/resolve", {"provider": "anthropic"}),
+        "resolve without the scope": post(
+            place, place.access_token(scope="profiles:read"), "/credentials/resolve", {"provider": "anthropic"}
+        ),
+        "resolve badly": post(place, key, "/credentials/resolve", {"provider": "anthropic", "view": "no"}),
+        "device": post(place, "", device, {"secret": place.device["secret"]}),
+        "device with a bearer": post(place, key, device, {"secret": place.device["secret"]}),
+        "device with a wrong secret": post(place, "", device, {"secret": "wrong"}),
+        "device elsewhere": post(place, "", "/devices/dev_none/authenticate", {"secret": place.device["secret"]}),
+        "device pending": post(
+            place, "", f"/devices/{place.pending_device['id']}/authenticate", {"secret": place.device["secret"]}
+        ),
+        "device without": post(place, "", device, {}),
+        "device with more": post(place, "", device, {"secret": "x", "more": 1}),
+        "token of nobody": environ("POST", place.path("/oauth/token"), grant, FORM),
+        "token by get": environ("GET", place.path("/oauth/token")),
+    }  # fmt: skip
+
+
+QUICK = {
+    "allowed",
+    "allowed by route",
+    "scope not held",
+    "made-up token",
+    "made-up bearer",
+    "forward",
+    "token",
+    "resolve",
+    "device",
+}
+
+
+@pytest.mark.parametrize("limits", ["off", "on"])
+def test_both_doors_give_the_same_bytes(world: World, doors: Any, limits: str) -> None:
+    quick, slow = doors
+    with override_settings(AUTHSVC_DEMO_LIMITS=limits, AUTHSVC_PROCESSES=1):
+        bucket_store.cache_clear()
+        different = {}
+        for name, sent in requests_of(world.prod).items():
+            bucket_store.cache_clear()
+            first = answer(slow, sent)
+            bucket_store.cache_clear()
+            second = answer(quick, sent)
+            if second != first:
+                different[name] = (first[0], second[0], set(first[1]) ^ set(second[1]))
+        bucket_store.cache_clear()
+    assert different == {}
+
+
+def test_the_quick_door_takes_the_hot_requests_and_leaves_the_odd_ones(world: World, doors: Any) -> None:
+    find_view = doors[0].find_view
+    sent = requests_of(world.prod)
+    assert {name for name in (*QUICK, "token", "device", "introspect by key") if find_view(sent[name]) is None} == set()
+    odd = ("no bearer at all", "unknown field", "no json", "xml", "wants html", "get", "another host")
+    assert {name for name in odd if find_view(sent[name]) is not None} == set()
+
+
+def test_a_denial_through_the_quick_door_is_audited_as_behind_it(world: World, doors: Any) -> None:
+    sent = requests_of(world.prod)["caller without the scope"]
+    for door in doors:
+        answer(door, sent)
+    events = AuditEvent.objects.filter(event_type="access.denied").order_by("-sequence")[:2]
+    first, second = ({**event.as_row().detail, "actor": event.actor_id} for event in events)
+    assert first == second
+    assert first["route"] == "Decide"
+
+
+def test_over_the_limit_both_doors_refuse_alike(world: World, doors: Any) -> None:
+    sent = requests_of(world.prod)["allowed"]
+    with override_settings(AUTHSVC_DEMO_LIMITS="on", AUTHSVC_PROCESSES=1, API_RATE_LIMIT="2/min"):
+        found = []
+        for door in doors:
+            bucket_store.cache_clear()
+            found.append([answer(door, sent) for _ in range(3)])
+        bucket_store.cache_clear()
+    assert [set(one[1]) ^ set(other[1]) for one, other in zip(*found, strict=True)] == [set()] * 3
+    assert found[0] == found[1]
+    assert [one[0][:3] for one in found[0]] == ["200", "200", "429"]
