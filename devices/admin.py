@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -20,9 +21,13 @@ from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
+from devices.admin_pages import codes  # noqa: F401 - importing registers the page
 from devices.admin_pages.bulk import SCOPE, reject_many
 from devices.admin_pages.inbox import assess, timeline_of
+from devices.codes import approval_address
 from devices.models import Device
+from devices.qr import draw
+from devices.qr_codewords import fits
 from devices.services.lifecycle import (
     approve_device,
     reject_device,
@@ -143,8 +148,12 @@ class DeviceAdmin(HouseAdmin):
         return {"snapshot": digest(row.snapshot())}
 
     def action_context(self, request: HttpRequest, action: ServiceAction, row: Any) -> dict[str, Any]:
-        """Show how risky the request looks, and why."""
-        return {"assessment": assess([row]).get(row.id)} if action.name == "approve" else {}
+        """Show how risky the request looks and why, and the way to decide beside the device."""
+        if action.name != "approve":
+            return {}
+        address = approval_address(settings.AUTHSVC_BASE_URL)
+        picture = draw(address, "Approve on a phone") if fits(address) else None
+        return {"assessment": assess([row]).get(row.id), "picture": picture}
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Show what happened to the device."""
@@ -185,7 +194,9 @@ class DeviceAdmin(HouseAdmin):
             "Address": row.address,
             "Asked": f"{row.created_at:%Y-%m-%d %H:%M} UTC",
             "Capabilities": ", ".join(row.capabilities),
-            "Asks for": ", ".join(row.requested_scopes) or "nothing",
+            "Key": row.key_fingerprint,
+            "Asks for": ", ".join([*row.requested_scopes, *row.operator_scopes]) or "nothing",
+            "Role": row.requested_role,
             "Gateway": str(row.gateway or ""),
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
@@ -12,9 +13,11 @@ from devices.admin_pages.inbox import assess
 from devices.models import Device
 from devices.services.enrol import enrol_device
 from devices.services.lifecycle import reject_device
+from tests.qr_reader import read_page
 from tests.world import Place, World
 
 LIST = "/admin/devices/device/"
+KEY = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8032 §7.1, test 1
 
 
 def waiting(place: Place, now: datetime, **fields: object) -> Device:
@@ -50,6 +53,15 @@ def test_same_name_in_another_environment_is_not_known_here(world: World, now: d
 def test_approve_page_starts_at_the_lowest_trust(world: World, acme: Client) -> None:
     page = acme.get(f"{LIST}{world.prod.pending_device['id']}/do/approve/").content.decode()
     assert 'name="trust_level" value="1" required id="id_trust_level_0" checked' in page
+
+
+def test_card_names_the_key_and_leads_to_the_page_for_phones(world: World, acme: Client, settings: Any) -> None:
+    body = {"name": "Node", "device_type": "custom", "public_key": KEY, "role": "node"}
+    made = world.prod.api().post("/devices", body).json()
+    page = acme.get(f"{LIST}{made['id']}/do/approve/").content.decode()
+    assert made["key_fingerprint"] in page
+    assert read_page(page) == (f"{settings.AUTHSVC_BASE_URL}/device", "Approve on a phone")
+    assert made["verification_uri_complete"] == f"{settings.AUTHSVC_BASE_URL}/device?user_code={made['user_code']}"
 
 
 def test_device_page_tells_its_story(world: World, acme: Client) -> None:
