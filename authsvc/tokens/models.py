@@ -163,6 +163,8 @@ class RefreshToken(EnvironmentOwned):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     spent_at = models.DateTimeField(null=True, blank=True)
+    # Keyed hash of this token and the address that spent it: tells the same place from another, and no address.
+    spent_from = models.CharField(max_length=64, blank=True)
 
     objects = TenantScopedManager["RefreshToken"]()
 
