@@ -16,8 +16,8 @@ from django.shortcuts import render, resolve_url
 from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.audit.record import record
 from authsvc.tenants.models import Environment, Operator
-from authsvc.tenants.services import operator_caller, visible_tenant_ids
-from authsvc.web.caller import Caller, CallerKind
+from authsvc.tenants.services import operator_caller, operator_outside, visible_tenant_ids
+from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.picture import Picture
 from authsvc.web.problems import BadRequest, Forbidden, NotFound, Problem, TooManyRequests
@@ -151,19 +151,7 @@ def _caller(request: HttpRequest, operator: Operator, environment: Environment) 
 
 
 def _outside(request: HttpRequest, operator: Operator) -> Caller:
-    """Return the operator outside every tenant, for what concerns none of theirs."""
-    return Caller(
-        tenant_id=PLATFORM,
-        tenant=PLATFORM,
-        environment_id="",
-        environment="",
-        principal_id=operator.id,
-        kind=CallerKind.OPERATOR,
-        scopes=frozenset(),
-        proof="operator_session",
-        request_id=request_id_of(request),
-        address=client_address(request),
-    )
+    return operator_outside(operator, request_id=request_id_of(request), address=client_address(request))
 
 
 def _hand_over(typed: str) -> Picture | None:
