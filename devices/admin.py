@@ -42,6 +42,7 @@ from devices.trust import SENTENCES, TrustLevel
 from rbac.admin_pages.forms import ReasonForm
 
 MOST_ASSESSED = 100
+MOST_WAITING = 500
 LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}") for level in TrustLevel if level > 0]
 
 
@@ -51,7 +52,7 @@ class ApprovalForm(forms.Form):
     user_code = forms.CharField(
         max_length=64,
         label="Code the device shows",
-        help_text="Type it: eight letters or digits.",
+        help_text="Type it: eight letters, such as BCDF-GHJK.",
         widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "characters", "spellcheck": "false"}),
     )
     trust_level = forms.TypedChoiceField(
@@ -169,11 +170,18 @@ class DeviceAdmin(HouseAdmin):
         return reject_many(self, request, chosen)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Assess the waiting requests of this page at once."""
+        """Assess the waiting requests of this page at once; the inbox shows all of them, the riskiest first."""
         page = super().get_changelist_instance(request)
+        is_inbox = request.GET.get(PendingFirst.parameter_name) == State.PENDING and "o" not in request.GET
+        if is_inbox:
+            page.list_per_page = MOST_WAITING
+            page.get_results(request)
         found = assess(page.result_list)
+        page.result_list = list(page.result_list)
         for row in page.result_list:
             row.assessment = found.get(row.id)
+        if is_inbox:
+            page.result_list.sort(key=lambda row: -row.assessment.score.points)
         return page
 
     @admin.display

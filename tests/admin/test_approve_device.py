@@ -37,6 +37,26 @@ def test_card_names_risk_reasons_and_what_changed(world: World, acme: Client, no
     assert "<del>status:read</del>" in page
 
 
+def test_card_shows_what_differs_from_the_device_it_replaces(world: World, acme: Client) -> None:
+    body = {"name": "Another name", "device_type": "esp32", "requested_scopes": ["profiles:read"]}
+    made = world.prod.api().post("/devices", {**body, "replaces": world.prod.device["id"]}).json()
+    page = acme.get(f"{LIST}{made['id']}/do/approve/").content.decode()
+    assert f"{LIST}{world.prod.device['id']}/change/" in page
+    assert "<ins>profiles:read</ins>" in page
+    looked = acme.post("/device", {"user_code": made["user_code"]}).content.decode()
+    assert "<ins>profiles:read</ins>" in looked
+    assert "<strong>Another name</strong>" in looked
+
+
+def test_inbox_shows_the_riskiest_first(world: World, acme: Client, now: datetime) -> None:
+    for name, scopes in {"Calm": ["status:read"], "Greedy": ["authsvc:admin"], "Quiet": []}.items():
+        waiting(world.prod, now, name=name, requested_scopes=scopes)
+    page = acme.get(f"{LIST}?status=pending").content.decode()
+    assert page.index("Greedy") < page.index("Quiet") < page.index("Calm")
+    by_name = acme.get(f"{LIST}?status=pending&o=1").content.decode()
+    assert by_name.index("Calm") < by_name.index("Greedy") < by_name.index("Quiet")
+
+
 def test_rejected_before_is_said_on_the_next_request(world: World, now: datetime) -> None:
     first = waiting(world.prod, now)
     reject_device(world.prod.caller(), device=first, reason="unknown", now=now)

@@ -28,7 +28,7 @@ from devices.qr import draw
 from devices.qr_codewords import fits
 from devices.services.enrol import hash_user_code
 from devices.services.lifecycle import approve_device, audited_refusals, reject_device
-from devices.snapshot import digest
+from devices.snapshot import difference, digest
 from devices.states import State
 from devices.trust import SENTENCES, TrustLevel
 
@@ -79,6 +79,7 @@ def _look_up(request: HttpRequest, operator: Operator, now: datetime) -> HttpRes
         "user_code": format_user_code(normalise_user_code(request.POST["user_code"])),
         "snapshot": digest(device.snapshot()),
         "levels": levels,
+        "changes": difference(device.previous.snapshot(), device.snapshot()) if device.previous else (),
         "may_decide": _may_decide(caller),
     }
     return _page(request, "device/card.html", context)
