@@ -1,4 +1,4 @@
-"""How long the long tests are: a quick size in the suite, the full one where acceptance is shown."""
+"""How much a long acceptance run does: a quick size in the suite, all of it with ``AUTHSVC_TEST_SCALE=full``."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def scaled(quick: int, full: int) -> int:
-    """Return ``full`` when ``AUTHSVC_TEST_SCALE`` is ``full``, else ``quick``."""
+    """Return ``full`` when the environment asks for it, else ``quick``."""
     return full if os.environ.get("AUTHSVC_TEST_SCALE") == "full" else quick
