@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -20,9 +21,13 @@ from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
+from devices.admin_pages import codes, policy  # noqa: F401 - importing registers the pages
 from devices.admin_pages.bulk import SCOPE, reject_many
 from devices.admin_pages.inbox import assess, timeline_of
+from devices.codes import approval_address
 from devices.models import Device
+from devices.qr import draw
+from devices.qr_codewords import fits
 from devices.services.lifecycle import (
     approve_device,
     reject_device,
@@ -37,6 +42,7 @@ from devices.trust import SENTENCES, TrustLevel
 from rbac.admin_pages.forms import ReasonForm
 
 MOST_ASSESSED = 100
+MOST_WAITING = 500
 LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}") for level in TrustLevel if level > 0]
 
 
@@ -46,7 +52,7 @@ class ApprovalForm(forms.Form):
     user_code = forms.CharField(
         max_length=64,
         label="Code the device shows",
-        help_text="Type it: eight letters or digits.",
+        help_text="Type it: eight letters, such as BCDF-GHJK.",
         widget=forms.TextInput(attrs={"autofocus": True, "autocapitalize": "characters", "spellcheck": "false"}),
     )
     trust_level = forms.TypedChoiceField(
@@ -143,8 +149,12 @@ class DeviceAdmin(HouseAdmin):
         return {"snapshot": digest(row.snapshot())}
 
     def action_context(self, request: HttpRequest, action: ServiceAction, row: Any) -> dict[str, Any]:
-        """Show how risky the request looks, and why."""
-        return {"assessment": assess([row]).get(row.id)} if action.name == "approve" else {}
+        """Show how risky the request looks and why, and the way to decide beside the device."""
+        if action.name != "approve":
+            return {}
+        address = approval_address(settings.AUTHSVC_BASE_URL)
+        picture = draw(address, "Approve on a phone") if fits(address) else None
+        return {"assessment": assess([row]).get(row.id), "picture": picture}
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Show what happened to the device."""
@@ -160,11 +170,18 @@ class DeviceAdmin(HouseAdmin):
         return reject_many(self, request, chosen)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Assess the waiting requests of this page at once."""
+        """Assess the waiting requests of this page at once; the inbox shows all of them, the riskiest first."""
         page = super().get_changelist_instance(request)
+        is_inbox = request.GET.get(PendingFirst.parameter_name) == State.PENDING and "o" not in request.GET
+        if is_inbox:
+            page.list_per_page = MOST_WAITING
+            page.get_results(request)
         found = assess(page.result_list)
+        page.result_list = list(page.result_list)
         for row in page.result_list:
             row.assessment = found.get(row.id)
+        if is_inbox:
+            page.result_list.sort(key=lambda row: -row.assessment.score.points)
         return page
 
     @admin.display
@@ -185,7 +202,9 @@ class DeviceAdmin(HouseAdmin):
             "Address": row.address,
             "Asked": f"{row.created_at:%Y-%m-%d %H:%M} UTC",
             "Capabilities": ", ".join(row.capabilities),
-            "Asks for": ", ".join(row.requested_scopes) or "nothing",
+            "Key": row.key_fingerprint,
+            "Asks for": ", ".join([*row.requested_scopes, *row.operator_scopes]) or "nothing",
+            "Role": row.requested_role,
             "Gateway": str(row.gateway or ""),
         }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from authsvc.web.problems import ValidationFailed
 
@@ -43,6 +44,12 @@ def new_pairing_code(draw_below: DrawBelow) -> str:
 def format_user_code(code: str) -> str:
     """Return the form people see, ``BCDF-GHJK``."""
     return f"{code[:GROUP_LENGTH]}-{code[GROUP_LENGTH:]}"
+
+
+def approval_address(base_url: str, user_code: str = "") -> str:
+    """Return where people approve; with a code, the address that fills it in (``verification_uri_complete``)."""
+    address = f"{base_url}/device"
+    return f"{address}?{urlencode({'user_code': user_code})}" if user_code else address
 
 
 def normalise_user_code(text: str) -> str:

@@ -141,6 +141,7 @@ class DevicePolicy(EnvironmentOwned):
 
     class Meta:
         default_manager_name = "unscoped"
+        verbose_name = verbose_name_plural = "rules for devices"
 
     def __str__(self) -> str:
         return f"device policy of {self.environment}"

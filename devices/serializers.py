@@ -150,13 +150,24 @@ class DeviceOutput(serializers.ModelSerializer[Device]):
 
 
 class EnrolledOutput(DeviceOutput):
-    """A fresh request: ``secret`` is shown this once, ``user_code`` is for the approver to compare."""
+    """A fresh request: ``secret`` is shown this once, ``user_code`` is for the approver to compare.
+
+    The two addresses are where people approve; a device with a display draws the second as a QR code.
+    """
 
     secret = serializers.CharField(read_only=True, allow_null=True)
     user_code = serializers.CharField(read_only=True)
+    verification_uri = serializers.CharField(read_only=True)
+    verification_uri_complete = serializers.CharField(read_only=True)
 
     class Meta(DeviceOutput.Meta):
-        fields: ClassVar = [*DeviceOutput.Meta.fields, "secret", "user_code"]
+        fields: ClassVar = [
+            *DeviceOutput.Meta.fields,
+            "secret",
+            "user_code",
+            "verification_uri",
+            "verification_uri_complete",
+        ]
 
 
 class ApprovalInput(StrictSerializer):

@@ -37,6 +37,7 @@ class Happening(StrEnum):
     SECRET_CHANGED = "secret_changed"
     KEY_CHANGED = "key_changed"
     CLONE_SEEN = "clone_seen"
+    TOKEN_REUSED = "token_reused"
     LEVEL_SET = "level_set"
     CONFIRMED = "confirmed"
     TIME_PASSED = "time_passed"
@@ -209,6 +210,11 @@ def _meet_clone(event: TrustEvent, device: DeviceState, now: datetime) -> Device
     return _suspend(event, device, now) if device.status is State.ACTIVE else device
 
 
+def _reuse_token(_event: TrustEvent, device: DeviceState, _now: datetime) -> DeviceState:
+    # A copy, or an answer that got lost on the way: not enough to stop the device, too much to stay trusted.
+    return _starting_over(device, TrustLevel.VERIFIED) if device.status is State.ACTIVE else device
+
+
 def _set_level(event: TrustEvent, device: DeviceState, now: datetime) -> DeviceState:
     _require_active(device)
     level = _given_level(event)
@@ -254,6 +260,7 @@ RULES: Mapping[Happening, Callable[[TrustEvent, DeviceState, datetime], DeviceSt
         Happening.SECRET_CHANGED: _change_secret,
         Happening.KEY_CHANGED: _change_key,
         Happening.CLONE_SEEN: _meet_clone,
+        Happening.TOKEN_REUSED: _reuse_token,
         Happening.LEVEL_SET: _set_level,
         Happening.CONFIRMED: _confirm,
         Happening.TIME_PASSED: _let_time_pass,

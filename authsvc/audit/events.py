@@ -51,6 +51,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "device.approved": ("trust_level", "snapshot", "expires_at", "old_level", "new_level", "reason"),
     "device.authenticated": ("proof", "trust_level"),
     "device.authentication_failed": ("proof", "reason"),
+    "device.clone_suspected": ("reason", "family_id"),
     "device.deleted": ("reason",),
     "device.code_mistyped": ("count",),
     "device.confirmed": ("reason",),

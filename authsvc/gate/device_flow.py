@@ -11,7 +11,6 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import transaction
@@ -37,6 +36,7 @@ from authsvc.web.client_address import client_address
 from authsvc.web.problems import TooManyRequests
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import NameField
+from devices.codes import approval_address
 from devices.models import Device, DeviceAuthorization, DeviceType
 from devices.services.authenticate import Attempt, DeviceNotActive, ProvenDevice, accept_proof
 from devices.services.enrol import REQUEST_SECONDS, Enrolment, Identity, enrol_device
@@ -220,12 +220,12 @@ def hash_device_code(device_code: str) -> str:
 
 
 def _invitation(enrolment: Enrolment, device_code: str) -> dict[str, object]:
-    address = f"{settings.AUTHSVC_BASE_URL}/device"
+    base_url = settings.AUTHSVC_BASE_URL
     return {
         "device_code": device_code,
         "user_code": enrolment.user_code,
-        "verification_uri": address,
-        "verification_uri_complete": f"{address}?{urlencode({'user_code': enrolment.user_code})}",
+        "verification_uri": approval_address(base_url),
+        "verification_uri_complete": approval_address(base_url, enrolment.user_code),
         "expires_in": REQUEST_SECONDS,
         "interval": INTERVAL_SECONDS,
     }

@@ -9,6 +9,7 @@ is recorded in ``act``. Every bad token is the same ``invalid_request`` (RFC 869
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -31,8 +32,8 @@ from authsvc.web.client_address import client_address
 from authsvc.web.problems import Forbidden, Unauthenticated
 from authsvc.web.request_id import request_id_of
 from devices.services.authenticate import authenticate_device
-from devices.services.trust import DeviceTrust
-from devices.trust import TrustLevel, ceiling
+from devices.services.trust import DeviceTrust, trust_of
+from devices.trust import TrustLevel
 from rbac.audiences import scopes_of_gateways, scopes_of_own_api
 from rbac.catalogue import Audience
 from rbac.credential_kinds import CredentialKind, limit_to_kind
@@ -71,7 +72,7 @@ def _exchange(call: TokenCall) -> TokenAnswer:
     subject, gateway = _subject(call, asked.audience)
     actors = _actors(call, subject)
     caller = client_caller(call.request, call.place, subject.principal, "", subject.proof)
-    holder = _holder(caller, subject, gateway, asked)
+    holder = _holder(caller, subject, gateway, asked, call.now)
     wanted = replace(
         asked,
         audience=gateway.audience if gateway else API_AUDIENCE,
@@ -192,22 +193,29 @@ def _actors(call: TokenCall, subject: Subject) -> tuple[str, ...]:
     return (actor, *subject.actors)
 
 
-def _holder(caller: Caller, subject: Subject, gateway: Gateway | None, asked: Asked) -> Holder:
+def _holder(caller: Caller, subject: Subject, gateway: Gateway | None, asked: Asked, now: datetime) -> Holder:
     limit, default = _limits(caller, subject, gateway)
     is_device = subject.principal.kind == PrincipalKind.DEVICE
     if not limit and (asked.scopes or not is_device):  # an empty maximum would mean no limit
         raise InvalidScopeRequested
-    level = subject.trust_level
-    trust = DeviceTrust(level, ceiling(TrustLevel(level))) if is_device else DeviceTrust.of_service(level)
     return Holder(
         principal=subject.principal,
         client_id=subject.principal.id,
         maximum_scopes=tuple(sorted(limit)),
         default_scopes=tuple(sorted(default)),
-        trust=trust,
+        trust=_device_trust(subject, now) if is_device else DeviceTrust.of_service(subject.trust_level),
         device_id=subject.principal.id if is_device else "",
         may_be_empty=is_device and not limit,
     )
+
+
+def _device_trust(subject: Subject, now: datetime) -> DeviceTrust:
+    """Return the device's trust, at most what its proof showed, under the ceilings of its environment."""
+    level = TrustLevel(subject.trust_level)
+    trust = trust_of(subject.principal, proof="access_token", at_most=level, now=now)
+    if trust is None:
+        raise InvalidRequest(BAD_SUBJECT)
+    return trust
 
 
 def _limits(caller: Caller, subject: Subject, gateway: Gateway | None) -> tuple[frozenset[str], frozenset[str]]:

@@ -2,8 +2,9 @@
 
 A service account authenticates as the client it is; a device is a public client and its refresh token names it. The
 scope may only narrow, the audience stays, and everything a first token is checked for is checked again: principal,
-tenant, device, grants, trust. Refused alike: unknown, foreign, expired, ended, spent. A spent token ends its family,
-unless the request lost a race: then it was here before the winner was answered, and is only refused.
+tenant, device, grants, trust. Refused alike: unknown, foreign, expired, ended, spent. A spent token ends its family and
+costs a device its standing (``devices/services/clones.py`` says how much), unless the request lost a race: then it was
+here before the winner was answered, and is only refused.
 """
 
 from __future__ import annotations
@@ -31,12 +32,15 @@ from authsvc.tokens.refresh import (
     require_usable,
     spend_refresh_token,
     start_family,
+    was_spent_elsewhere,
 )
 from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
+from devices.services.clones import suspect_clone
 from devices.services.trust import DeviceTrust, trust_of
-from devices.trust import TrustLevel, ceiling
+from devices.trust import TrustLevel
+from devices.trust_changes import Happening
 from rbac.models import Gateway, ServiceAccount
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
 from rbac.services.gateways import find_gateway_by_audience
@@ -98,11 +102,21 @@ def _refresh(call: TokenCall) -> TokenAnswer:
 def _answer_reuse(call: TokenCall, caller: Caller, token: RefreshToken) -> None:
     """End the family of a token that came back; the loser of a race leaves it alone. Both are audited."""
     if not has_lost_race(token, arrived_at=call.arrived_at, now=call.now):
-        end_reused_family(caller, family=token.family, now=call.now)
+        _end_reused(caller, token, call.now)
         return
     detail = {"client_id": token.family.client_id, "grant_type": REFRESH_TOKEN, "error": "lost a race"}
     record(caller, "token.refused", subject_id=token.family_id, detail=detail, now=call.now)
     note_answer(token, at=datetime.now(UTC))
+
+
+def _end_reused(caller: Caller, token: RefreshToken, now: datetime) -> None:
+    """End the family of a token that came back; a device of which there seem to be two loses its standing with it."""
+    family = token.family
+    with transaction.atomic():
+        if family.principal.kind == PrincipalKind.DEVICE:
+            sign = Happening.CLONE_SEEN if was_spent_elsewhere(caller, token=token) else Happening.TOKEN_REUSED
+            suspect_clone(caller, device_id=family.principal_id, sign=sign, family_id=family.id, now=now)
+        end_reused_family(caller, family=family, now=now)
 
 
 def _exchange(caller: Caller, token: RefreshToken, asked: Asked, now: datetime) -> TokenAnswer:
@@ -154,11 +168,10 @@ def _holder(caller: Caller, family: RefreshFamily, now: datetime) -> Holder:
 
 
 def _device_trust(family: RefreshFamily, now: datetime) -> DeviceTrust:
-    trust = trust_of(family.principal, proof="access_token", now=now)
+    trust = trust_of(family.principal, proof="access_token", at_most=TrustLevel(family.trust_level), now=now)
     if trust is None:
         raise TokenRefused("device")
-    level = min(trust.level, family.trust_level)
-    return DeviceTrust(level, ceiling(TrustLevel(level)))
+    return trust
 
 
 register_grant(REFRESH_TOKEN, _refresh)

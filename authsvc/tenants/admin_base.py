@@ -28,6 +28,7 @@ from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
+from authsvc.web.picture import Picture
 from authsvc.web.problems import NotFound, Problem
 
 if TYPE_CHECKING:  # Django's classes take type arguments only in their stubs
@@ -61,6 +62,7 @@ class ShownOnce:
     facts: Mapping[str, str]
     snippets: Mapping[str, str] = field(default_factory=dict)
     test: TestOffer | None = None
+    picture: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Make tenants and environments, operators and memberships, enable and disable pri
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -283,6 +284,12 @@ def platform_operator_caller(operator: Operator, *, request_id: str = "", addres
     """Return the caller for a platform operator acting above all tenants; ``NotFound`` for anybody else."""
     if not (operator.is_active and operator.is_superuser):
         raise NotFound
+    outside = operator_outside(operator, request_id=request_id, address=address)
+    return replace(outside, scopes=frozenset({"authsvc:admin"}), trust_level=OPERATOR_TRUST_LEVEL)
+
+
+def operator_outside(operator: Operator, *, request_id: str = "", address: str = "") -> Caller:
+    """Return an operator outside every tenant, holding nothing: for what concerns no tenant of theirs."""
     return Caller(
         tenant_id=PLATFORM,
         tenant=PLATFORM,
@@ -290,8 +297,7 @@ def platform_operator_caller(operator: Operator, *, request_id: str = "", addres
         environment="",
         principal_id=operator.id,
         kind=CallerKind.OPERATOR,
-        scopes=frozenset({"authsvc:admin"}),
-        trust_level=OPERATOR_TRUST_LEVEL,
+        scopes=frozenset(),
         proof="operator_session",
         request_id=request_id,
         address=address,

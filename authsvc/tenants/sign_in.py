@@ -12,10 +12,9 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from authsvc.audit.models import PLATFORM
 from authsvc.audit.record import record
 from authsvc.tenants.models import Operator
-from authsvc.web.caller import Caller, CallerKind
+from authsvc.tenants.services import operator_outside
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
 
@@ -40,16 +39,5 @@ class SignInForm(AdminAuthenticationForm):
 
 def _note(request: HttpRequest | None, operator: Operator, event_type: str, detail: dict[str, str]) -> None:
     address = client_address(request) if request is not None else ""
-    caller = Caller(
-        tenant_id=PLATFORM,
-        tenant=PLATFORM,
-        environment_id="",
-        environment="",
-        principal_id=operator.id,
-        kind=CallerKind.OPERATOR,
-        scopes=frozenset(),
-        proof="operator_session",
-        request_id=request_id_of(request),
-        address=address,
-    )
+    caller = operator_outside(operator, request_id=request_id_of(request), address=address)
     record(caller, event_type, subject_id=operator.id, detail={**detail, "address": address}, now=datetime.now(UTC))

@@ -202,6 +202,8 @@ class RefreshToken(EnvironmentOwned):
     expires_at = models.DateTimeField()
     spent_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
+    # Keyed hash of this token and the address that spent it: tells the same place from another, and no address.
+    spent_from = models.CharField(max_length=64, blank=True)
 
     objects = TenantScopedManager["RefreshToken"]()
 

@@ -116,7 +116,7 @@ def spend_refresh_token(caller: Caller, *, token: RefreshToken, now: datetime) -
     if not families.update(last_used_at=now):
         raise TokenRefused("family ended")
     unspent = RefreshToken.objects.for_environment(caller).filter(id=token.id, spent_at__isnull=True)
-    if not unspent.update(spent_at=now):
+    if not unspent.update(spent_at=now, spent_from=_mark_of(token.id, caller.address)):
         raise RefreshReused("reused")
     policy = known_token_policy(caller)
     return SpentRefresh(token.family, _add_token(token.family, caller.environment, policy.refresh_idle_days, now))
@@ -142,6 +142,15 @@ def has_lost_race(token: RefreshToken, *, arrived_at: datetime, now: datetime) -
     if found is None or found[0] is None or now - found[0] > timedelta(seconds=RACE_SECONDS):
         return False
     return found[1] is None or arrived_at < found[1]
+
+
+def was_spent_elsewhere(caller: Caller, *, token: RefreshToken) -> bool:
+    """Say whether a spent token was spent from another address than the caller's; an unknown address is no other."""
+    spent = (
+        RefreshToken.objects.for_environment(caller).filter(id=token.id).values_list("spent_from", flat=True).first()
+    )
+    here = _mark_of(token.id, caller.address)
+    return bool(spent and here) and not is_same_hash(str(spent), here)
 
 
 def end_family(caller: Caller, *, family: RefreshFamily, reason: str, now: datetime) -> bool:
@@ -178,6 +187,10 @@ def _add_token(family: RefreshFamily, environment: str, idle_days: int, now: dat
     )
     insert_row(row)
     return token.text
+
+
+def _mark_of(row_id: str, address: str) -> str:
+    return keyed_hash(pepper(), SecretText(f"spent from|{row_id}|{address}")) if address else ""
 
 
 def _row_id(token_id: str) -> str:

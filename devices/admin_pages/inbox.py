@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
 from authsvc.audit.models import AuditEvent
 from devices.models import Device
 from devices.snapshot import Change, EnrolmentHistory, RiskLevel, RiskReason, RiskScore, difference, risk
@@ -32,7 +34,10 @@ TIMELINE_LENGTH = 30
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """One waiting request: its score, the reasons in words, and how it differs from the device known by its name."""
+    """One waiting request: its score, the reasons in words, and how it differs from the device it replaces.
+
+    That is the one it names or whose key it has, else the living one of the same name.
+    """
 
     score: RiskScore
     reasons: tuple[str, ...]
@@ -56,8 +61,10 @@ def assess(devices: Iterable[Device]) -> dict[str, Assessment]:
     environments = {device.environment_id for device in waiting}
     names = {device.principal.name for device in waiting}
     addresses = {device.address for device in waiting}
+    replaced = {device.previous_id for device in waiting if device.previous_id}
+    known = Q(principal__name__in=names) | Q(id__in=replaced)
     around = list(
-        Device.unscoped.filter(environment_id__in=environments, principal__name__in=names)
+        Device.unscoped.filter(known, environment_id__in=environments)
         .select_related("principal")
         .order_by("-created_at")
     )
@@ -83,7 +90,8 @@ def _assessed(device: Device, around: list[Device], places: Mapping[Any, int]) -
         and other.environment_id == device.environment_id
         and other.principal.name == device.principal.name
     ]
-    previous = next((other for other in same if other.status in KNOWN), None)
+    replaced = next((other for other in around if other.id == device.previous_id), None)
+    previous = replaced or next((other for other in same if other.status in KNOWN), None)
     place = (device.environment_id, device.address)
     history = EnrolmentHistory(
         previous=previous.snapshot() if previous else None,

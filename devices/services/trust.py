@@ -52,10 +52,12 @@ _DEVICE = Prepared(
 )
 
 
-def trust_of(principal: Principal, *, proof: str, now: datetime) -> DeviceTrust | None:
-    """Return a device's trust with this kind of proof; ``None`` unless it is active and unexpired."""
+def trust_of(
+    principal: Principal, *, proof: str, at_most: TrustLevel = TrustLevel.TRUSTED, now: datetime
+) -> DeviceTrust | None:
+    """Return a device's trust with this kind of proof, at most a level; ``None`` unless active and unexpired."""
     device = _DEVICE.first(tenant_id=principal.tenant_id, device_id=principal.id)
-    return None if device is None else device_trust(device, proof=proof, now=now)
+    return None if device is None else device_trust(device, proof=proof, at_most=at_most, now=now)
 
 
 def find_device_trust(caller: Caller, device_id: str, *, now: datetime) -> DeviceTrust | None:
@@ -65,12 +67,14 @@ def find_device_trust(caller: Caller, device_id: str, *, now: datetime) -> Devic
     return None if device is None else device_trust(device, proof="access_token", now=now)
 
 
-def device_trust(device: Device, *, proof: str, now: datetime) -> DeviceTrust | None:
+def device_trust(
+    device: Device, *, proof: str, at_most: TrustLevel = TrustLevel.TRUSTED, now: datetime
+) -> DeviceTrust | None:
     """Return the effective trust of a device; ``None`` when its status or its end date refuses it altogether."""
     if device.status != State.ACTIVE or (device.expires_at is not None and now >= device.expires_at):
         return None
     policy = policy_of(device)
     proof_kind = PROOF_KINDS.get(proof, ProofKind.NONE)
     stored = TrustLevel(device.trust_level)
-    level = effective_trust(State(device.status), stored, proof_kind, policy.chosen_secret_limit)
+    level = min(at_most, effective_trust(State(device.status), stored, proof_kind, policy.chosen_secret_limit))
     return DeviceTrust(int(level), ceiling(level, policy.ceilings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -14,6 +15,7 @@ from authsvc.web.api import ApiView
 from authsvc.web.pagination import CursorPages
 from authsvc.web.scope_rules import ANY_CALLER
 from authsvc.web.secret_text import SecretText
+from devices.codes import approval_address
 from devices.models import STATUS_CHOICES, TRUST_CHOICES, Device, DeviceType
 from devices.serializers import (
     DeviceChange,
@@ -107,6 +109,8 @@ def enrolled_response(enrolment: Enrolment) -> Response:
         **DeviceOutput(enrolment.device).data,
         "secret": enrolment.secret.reveal() or None,
         "user_code": enrolment.user_code,
+        "verification_uri": approval_address(settings.AUTHSVC_BASE_URL),
+        "verification_uri_complete": approval_address(settings.AUTHSVC_BASE_URL, enrolment.user_code),
     }
     return Response(document, status=201, headers={"Cache-Control": "no-store"})
 

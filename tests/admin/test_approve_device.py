@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.test import Client
@@ -12,9 +13,11 @@ from devices.admin_pages.inbox import assess
 from devices.models import Device
 from devices.services.enrol import enrol_device
 from devices.services.lifecycle import reject_device
+from tests.qr_reader import read_page
 from tests.world import Place, World
 
 LIST = "/admin/devices/device/"
+KEY = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8032 §7.1, test 1
 
 
 def waiting(place: Place, now: datetime, **fields: object) -> Device:
@@ -34,6 +37,26 @@ def test_card_names_risk_reasons_and_what_changed(world: World, acme: Client, no
     assert "<del>status:read</del>" in page
 
 
+def test_card_shows_what_differs_from_the_device_it_replaces(world: World, acme: Client) -> None:
+    body = {"name": "Another name", "device_type": "esp32", "requested_scopes": ["profiles:read"]}
+    made = world.prod.api().post("/devices", {**body, "replaces": world.prod.device["id"]}).json()
+    page = acme.get(f"{LIST}{made['id']}/do/approve/").content.decode()
+    assert f"{LIST}{world.prod.device['id']}/change/" in page
+    assert "<ins>profiles:read</ins>" in page
+    looked = acme.post("/device", {"user_code": made["user_code"]}).content.decode()
+    assert "<ins>profiles:read</ins>" in looked
+    assert "<strong>Another name</strong>" in looked
+
+
+def test_inbox_shows_the_riskiest_first(world: World, acme: Client, now: datetime) -> None:
+    for name, scopes in {"Calm": ["status:read"], "Greedy": ["authsvc:admin"], "Quiet": []}.items():
+        waiting(world.prod, now, name=name, requested_scopes=scopes)
+    page = acme.get(f"{LIST}?status=pending").content.decode()
+    assert page.index("Greedy") < page.index("Quiet") < page.index("Calm")
+    by_name = acme.get(f"{LIST}?status=pending&o=1").content.decode()
+    assert by_name.index("Calm") < by_name.index("Greedy") < by_name.index("Quiet")
+
+
 def test_rejected_before_is_said_on_the_next_request(world: World, now: datetime) -> None:
     first = waiting(world.prod, now)
     reject_device(world.prod.caller(), device=first, reason="unknown", now=now)
@@ -50,6 +73,15 @@ def test_same_name_in_another_environment_is_not_known_here(world: World, now: d
 def test_approve_page_starts_at_the_lowest_trust(world: World, acme: Client) -> None:
     page = acme.get(f"{LIST}{world.prod.pending_device['id']}/do/approve/").content.decode()
     assert 'name="trust_level" value="1" required id="id_trust_level_0" checked' in page
+
+
+def test_card_names_the_key_and_leads_to_the_page_for_phones(world: World, acme: Client, settings: Any) -> None:
+    body = {"name": "Node", "device_type": "custom", "public_key": KEY, "role": "node"}
+    made = world.prod.api().post("/devices", body).json()
+    page = acme.get(f"{LIST}{made['id']}/do/approve/").content.decode()
+    assert made["key_fingerprint"] in page
+    assert read_page(page) == (f"{settings.AUTHSVC_BASE_URL}/device", "Approve on a phone")
+    assert made["verification_uri_complete"] == f"{settings.AUTHSVC_BASE_URL}/device?user_code={made['user_code']}"
 
 
 def test_device_page_tells_its_story(world: World, acme: Client) -> None:

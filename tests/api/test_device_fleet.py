@@ -162,22 +162,6 @@ def test_effective_trust_is_the_lower_of_level_and_proof(world: World, place: st
     assert trust.ceiling == ceiling(TrustLevel(expected))
 
 
-@pytest.mark.parametrize("place", ["acme/prod", "acme/dev"])
-@pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("minimum", [0, 1, 2, 3])
-def test_profile_minimum_opens_exactly_from_its_level_on(world: World, place: str, level: int, minimum: int) -> None:
-    there = world.place(place)
-    Device.unscoped.filter(id=there.device["id"]).update(trust_level=level)
-    rules = {"ceilings": {"1": {"own": ["credentials:resolve"]}}}
-    assert there.api().send("PATCH", "/devices/policy", rules).status_code == 200
-    changed = there.api().send("PATCH", f"/profiles/{there.ids['profile']}", {"minimum_trust": minimum})
-    assert changed.status_code == 200, changed.content
-    secret = {"secret": there.device["secret"]}
-    token = Api().post(f"/devices/{there.device['id']}/authenticate", secret).json()["access_token"]
-    answer = Api(token).post("/credentials/resolve", {"provider": "anthropic"})
-    assert (answer.status_code == 200) == (level >= minimum), answer.content
-
-
 def test_anonymous_ceiling_stays_empty_whatever_is_stored() -> None:
     assert ceiling(TrustLevel.ANONYMOUS, {TrustLevel.ANONYMOUS: Ceiling(own=("*:*",))}) == Ceiling()
 

@@ -16,6 +16,7 @@ from authsvc.web.caller import Caller
 from devices.models import Device, DeviceAuthorization
 from devices.services.lifecycle import approve_device, reject_device
 from devices.services.review import review_devices
+from tests.qr_reader import read_page
 from tests.world import Api, Place, World
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -202,6 +203,22 @@ def test_page_has_a_strict_policy_and_no_inline_code(world: World) -> None:
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert b"<script" not in page.content
     assert b"style=" not in page.content
+
+
+@pytest.mark.parametrize(
+    ("query", "read"),
+    [("?user_code=bcdf%20ghjk", "/device?user_code=BCDF-GHJK"), ("", "/device"), ("?user_code=no", "/device")],
+)
+def test_page_shows_its_own_address_for_a_phone(world: World, settings: Any, query: str, read: str) -> None:
+    text, label = read_page(Person(world, "acme").client.get(f"/device{query}").content.decode())
+    assert text == settings.AUTHSVC_BASE_URL + read
+    assert label.endswith("BCDF-GHJK" if "BCDF" in read else "phone")
+
+
+def test_page_of_an_address_too_long_for_a_qr_code_shows_none(world: World, settings: Any) -> None:
+    settings.AUTHSVC_BASE_URL = f"https://{'a' * 210}.example"
+    page = Person(world, "acme").client.get("/device")
+    assert (page.status_code, b"<svg" in page.content) == (200, False)
 
 
 def test_page_counts_wrong_codes_and_stops_after_five(world: World) -> None:

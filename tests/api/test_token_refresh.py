@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.test import Client
 
 from authsvc.audit.models import AuditEvent
 from authsvc.tenants.models import PrincipalState, TenantState
 from authsvc.tenants.services import set_principal_state, set_tenant_state, system_caller, tenant_caller
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken
 from authsvc.tokens.services import revoke_all_tokens
-from devices.services.lifecycle import get_device, suspend_device
-from tests.world import Api, Place, World
+from devices.services.lifecycle import get_device, set_trust, suspend_device
+from devices.services.policy import set_policy
+from tests.world import FORM, Api, Place, World
 
 
 def device_tokens(place: Place) -> dict[str, Any]:
@@ -24,8 +27,9 @@ def device_tokens(place: Place) -> dict[str, Any]:
     return document
 
 
-def refresh(place: Place, token: str, **fields: str) -> Any:
-    return place.form("/oauth/token", {"grant_type": "refresh_token", "refresh_token": token, **fields})
+def refresh(place: Place, token: str, address: str = "192.0.2.1", **fields: str) -> Any:
+    form = {"grant_type": "refresh_token", "refresh_token": token, **fields}
+    return Client(REMOTE_ADDR=address).post(place.path("/oauth/token"), urlencode(form), content_type=FORM)
 
 
 def account_tokens(place: Place) -> dict[str, Any]:
@@ -57,6 +61,70 @@ def test_t21_refresh_twice_ends_family_and_revokes_its_access_tokens(world: Worl
     assert Api(first["access_token"]).get("/me").status_code == 401
     assert Api(second["access_token"]).get("/me").status_code == 401
     assert AuditEvent.objects.filter(event_type="token.reuse_detected").count() == 1
+
+
+def vouched(place: Place, now: Any) -> dict[str, Any]:
+    """Return the tokens of the demo's device after somebody vouched for it."""
+    device = get_device(place.caller(), place.device["id"])
+    set_trust(place.caller(), device=device, trust_level=3, reason="known", now=now)
+    return device_tokens(place)
+
+
+def told(device_id: str) -> list[tuple[str, Any]]:
+    """Return what the audit tells of clones and lost trust, oldest first."""
+    kinds = ["device.clone_suspected", "device.suspended", "device.trust_changed"]
+    events = AuditEvent.objects.filter(subject_id=device_id, event_type__in=kinds).order_by("sequence")
+    return [(event.event_type, event.detail["reason"]) for event in events]
+
+
+def test_reuse_from_another_address_suspends_the_device_until_a_person_looks(world: World, now: Any) -> None:
+    device_id = world.prod.device["id"]
+    spent = vouched(world.prod, now)["refresh_token"]
+    assert refresh(world.prod, spent).status_code == 200
+    assert refresh(world.prod, spent, address="198.51.100.7").status_code == 400
+    device = get_device(world.prod.caller(), device_id)
+    assert (device.status, device.trust_level) == ("suspended", 2)
+    assert told(device_id)[1:] == [
+        ("device.clone_suspected", "a spent refresh token came from another address"),
+        ("device.suspended", "clone_seen"),
+    ]
+    again = Api().post(f"/devices/{device_id}/authenticate", {"secret": world.prod.device["secret"]})
+    assert (again.status_code, again.json()["device_status"]) == (403, "suspended")
+
+
+def test_reuse_from_the_same_address_costs_earned_trust_and_lets_the_device_back_in(world: World, now: Any) -> None:
+    device_id = world.prod.device["id"]
+    spent = vouched(world.prod, now)["refresh_token"]
+    assert refresh(world.prod, spent).status_code == 200
+    assert refresh(world.prod, spent).status_code == 400
+    assert told(device_id)[1:] == [
+        ("device.clone_suspected", "a spent refresh token came from the same address"),
+        ("device.trust_changed", "token_reused"),
+    ]
+    assert device_tokens(world.prod)["device"]["trust_level"] == 2
+
+
+def test_reuse_of_a_family_that_ended_is_still_a_sign(world: World, now: Any) -> None:
+    spent = vouched(world.prod, now)["refresh_token"]
+    refresh(world.prod, spent)
+    for _ in range(2):
+        refresh(world.prod, spent, address="198.51.100.7")
+    assert [event for event, _ in told(world.prod.device["id"])].count("device.clone_suspected") == 2
+
+
+def test_spent_token_keeps_no_address(world: World) -> None:
+    refresh(world.prod, device_tokens(world.prod)["refresh_token"], address="198.51.100.7")
+    token = RefreshToken.unscoped.get(spent_at__isnull=False)
+    assert len(token.spent_from) == 64
+    assert "198.51.100.7" not in token.spent_from
+
+
+def test_refresh_keeps_to_the_ceiling_the_environment_sets_later(world: World, now: Any) -> None:
+    first = device_tokens(world.prod)
+    assert first["scope"]
+    nothing: dict[str, list[str]] = {"own": [], "gateway_actions": []}
+    set_policy(world.prod.caller(), changes={"ceilings": {"2": nothing}}, now=now)
+    assert refresh(world.prod, first["refresh_token"]).json()["scope"] == ""
 
 
 def test_refresh_with_wider_scope_is_invalid_scope_and_spends_nothing(world: World) -> None:

@@ -14,6 +14,8 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         "devices": "/admin/devices/device/",
         "device": f"/admin/devices/device/{device}/change/",
         "approve": f"/admin/devices/device/{pending}/do/approve/",
+        "fleet-code": "/admin/devices/enrolmentcode/add/",
+        "code": "/device?user_code=BCDF-GHJK",
         "issue": f"/admin/authsvc/issuedtoken/add/?account={place['client_id']}",
         "tokens": "/admin/authsvc/issuedtoken/",
         "keys": "/admin/authsvc/apikey/",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.compat.approver import Approver
 from tests.live import LiveServer
 
 
@@ -73,3 +75,11 @@ def prod(live: LiveServer) -> Tenancy:
 def dev(live: LiveServer) -> Tenancy:
     """Return acme/dev of the live server."""
     return Tenancy(live.place("acme/dev"), live.base_url)
+
+
+@pytest.fixture(scope="session")
+def approver(live: LiveServer) -> Iterator[Approver]:
+    """Yield somebody who approves devices in a real browser."""
+    person = Approver(live)
+    yield person
+    person.close()

@@ -1,10 +1,11 @@
-"""The three samples that gateway hosts copy, run as they are against a live server; approval through API and page."""
+"""The three samples that gateway hosts copy, run as they are against a live server, approved in a real browser."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,15 +18,20 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.compat.approver import Approver
+from tests.compat.installed import cannot_run, install_once
 from tests.live import ROOT, LiveServer
 
 SAMPLES = ROOT / "deploy" / "gateway"
+MICROPYTHON = Path(__file__).parent / "micropython"
+INSTALLED = ROOT / ".venv-npm-micropython"
+CODE = re.compile(r"\b[A-Z]{4}-[A-Z]{4}\b")
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 pytestmark = pytest.mark.compat
 
 
 class Administrator:
-    """An administrator of acme/prod over the live API, and an operator with a browser's cookies."""
+    """An administrator of acme/prod over the live API."""
 
     def __init__(self, live: LiveServer) -> None:
         self.live = live
@@ -36,29 +42,12 @@ class Administrator:
     def approve(self, device_id: str, user_code: str) -> int:
         return self.api.post(f"/devices/{device_id}/approve", json={"user_code": user_code}).status_code
 
-    def approve_on_page(self, user_code: str) -> None:
-        operator = self.live.document["operators"]["acme"]
-        with httpx.Client(base_url=self.live.base_url, follow_redirects=True, timeout=30) as browser:
-            page = browser.get("/device", params={"user_code": user_code})
-            login = {**operator, "next": f"/device?user_code={user_code}", **_token(page)}
-            page = browser.post("/admin/login/", data=login, headers={"Referer": str(page.url)})
-            card = browser.post("/device", data={"user_code": user_code, **_token(page)})
-            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', card.text))
-            done = browser.post("/device", data={**hidden, "trust_level": "2", "decision": "approve"})
-            assert done.status_code == 200, done.text
-
     def enrol(self, **fields: Any) -> dict[str, Any]:
         body = {"name": "lamp", "device_type": "custom", **fields}
         answer = self.api.post("/devices", json=body)
         assert answer.status_code == 201, answer.text
         document: dict[str, Any] = answer.json()
         return document
-
-
-def _token(page: httpx.Response) -> dict[str, str]:
-    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-    assert found is not None, page.text[:500]
-    return {"csrfmiddlewaretoken": found[1]}
 
 
 @pytest.fixture
@@ -87,35 +76,55 @@ def _line(process: subprocess.Popen[str], stream: Any) -> str:
         guard.cancel()
 
 
-def test_shell_sample_asks_waits_and_calls(administrator: Administrator, tmp_path: Path) -> None:
-    environment = {"AUTHSVC_ISSUER": administrator.place["issuer"]}
-    process = _run(["sh", str(SAMPLES / "device.sh"), "Shell lamp", "status:read"], environment, tmp_path)
-    line = _line(process, process.stderr)
-    code = re.search(r"type ([A-Z]{4}-[A-Z]{4})", line)
-    assert code is not None, line
-    administrator.approve_on_page(code[1])
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert '"trust_level": 2' in errors or '"trust_level":2' in errors
-    assert output.count(".") == 2
+@pytest.fixture(scope="module")
+def micropython() -> list[str]:
+    """Return the start of a command that runs a file in a real MicroPython, installed once from its lock file."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        cannot_run("MicroPython needs node and npm, and they are not installed")
+    lock = MICROPYTHON / "package-lock.json"
+    copy = ["cp", str(MICROPYTHON / "package.json"), str(lock), "."]
+    install_once("MicroPython", INSTALLED, lock, (copy, [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]))
+    return [node, str(MICROPYTHON / "run.mjs"), str(INSTALLED)]
 
 
-def test_python_sample_enrols_keeps_its_secret_and_calls(administrator: Administrator, tmp_path: Path) -> None:
-    environment = {
+@pytest.mark.browser
+def test_samples_run_end_to_end_approved_in_a_browser(
+    administrator: Administrator, approver: Approver, micropython: list[str], tmp_path: Path
+) -> None:
+    """All start at once and wait together; each is approved by clicks, calls the API, and says who it is."""
+    config = tmp_path / "config.py"
+    config.write_text(f"ISSUER = {administrator.place['issuer']!r}\nNAME = 'ESP lamp'\nSCOPE = 'status:read'\n")
+    issuer = {"AUTHSVC_ISSUER": administrator.place["issuer"]}
+    with_key = {
         "AUTHSVC_URL": administrator.live.base_url,
         "AUTHSVC_API_KEY": administrator.place["api_key"],
         "AUTHSVC_POLL_SECONDS": "0.5",
     }
-    command = [sys.executable, str(SAMPLES / "device.py"), "Python lamp", "status:read"]
-    process = _run(command, environment, tmp_path)
-    told = re.search(r"Device (\S+), code (\S+)", _line(process, process.stderr))
-    assert told is not None
-    assert administrator.approve(told[1], told[2]) == 200
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert json.loads(output)["scopes"] == ["status:read"]
+    board = str(SAMPLES / "device_micropython.py")
+    python = [sys.executable, str(SAMPLES / "device.py"), "Python lamp", "status:read"]
+    here = {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
+    running = {
+        "shell": _run(["sh", str(SAMPLES / "device.sh"), "Shell lamp", "status:read"], issuer, tmp_path),
+        "python": _run(python, with_key, tmp_path),
+        "micropython": _run([*micropython, board, str(config)], {}, tmp_path),
+        "cpython": _run([sys.executable, board], here, tmp_path),
+    }
+    assert _line(running["micropython"], running["micropython"].stdout) == "micropython 1.27\n"
+    for name, process in running.items():
+        line = _line(process, process.stdout if name in {"micropython", "cpython"} else process.stderr)
+        code = CODE.search(line)
+        assert code is not None, (name, line)
+        approver.approve(code[0])
+    told = {name: process.communicate(timeout=90) for name, process in running.items()}
+    assert {name: process.returncode for name, process in running.items()} == dict.fromkeys(running, 0), told
+    assert told["shell"][0].count(".") == 2
+    assert re.search(r'"trust_level": ?2', told["shell"][1])
+    for name in ("python", "micropython", "cpython"):
+        who = json.loads(told[name][0])
+        assert (who["kind"], who["trust_level"], who["scopes"]) == ("device", 2, ["status:read"]), name
     assert (tmp_path / "device-state.json").stat().st_mode & 0o777 == 0o600
-    again = _run(command, {**environment, "AUTHSVC_API_KEY": "none"}, tmp_path)
+    again = _run(python, {**with_key, "AUTHSVC_API_KEY": "none"}, tmp_path)
     assert json.loads(again.communicate(timeout=60)[0])["trust_level"] == 2
 
 
@@ -128,19 +137,6 @@ def test_python_sample_joins_with_an_enrolment_code(administrator: Administrator
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert json.loads(output)["trust_level"] == 2
-
-
-def test_micropython_sample_runs_under_cpython(administrator: Administrator, tmp_path: Path) -> None:
-    config = f"ISSUER = {administrator.place['issuer']!r}\nNAME = 'ESP lamp'\nSCOPE = 'status:read'\n"
-    (tmp_path / "config.py").write_text(config)
-    environment = {"PYTHONPATH": str(tmp_path), "PYTHONUNBUFFERED": "1"}
-    process = _run([sys.executable, str(SAMPLES / "device_micropython.py")], environment, tmp_path)
-    code = re.search(r"type ([A-Z]{4}-[A-Z]{4})", _line(process, process.stdout))
-    assert code is not None
-    administrator.approve_on_page(code[1])
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    assert json.loads(output)["scopes"] == ["status:read"]
 
 
 def test_24_simultaneous_approvals_make_one_decision(administrator: Administrator) -> None:
@@ -177,7 +173,8 @@ def test_revoked_device_is_refused_everywhere_at_once(administrator: Administrat
     assert httpx.post(f"{base}/api/v1/devices/{device['id']}/authenticate", json=secret).status_code == 401
 
 
-def test_stock_oauth_client_speaks_the_device_flow(administrator: Administrator) -> None:
+@pytest.mark.browser
+def test_stock_oauth_client_speaks_the_device_flow(administrator: Administrator, approver: Approver) -> None:
     """Authlib, unmodified, with what the metadata says and nothing else."""
     from authlib.integrations.base_client.errors import OAuthError
     from authlib.integrations.httpx_client import OAuth2Client
@@ -193,7 +190,7 @@ def test_stock_oauth_client_speaks_the_device_flow(administrator: Administrator)
         with pytest.raises(OAuthError) as pending:
             client.fetch_token(metadata["token_endpoint"], **poll)
         assert pending.value.error == "authorization_pending"
-        administrator.approve_on_page(invitation["user_code"])
+        approver.approve(invitation["user_code"])
         time.sleep(invitation["interval"])
         token = client.fetch_token(metadata["token_endpoint"], **poll)
     assert token["scope"] == "status:read"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.compat.approver import Approver
 from tests.compat.conftest import Tenancy
 from tests.compat.installed import cannot_run, install_once
 from tests.live import ROOT
@@ -54,6 +55,23 @@ def test_openid_client_with_a_wrong_secret_is_told_invalid_client(node: str, pro
 def test_openid_client_asking_for_an_unknown_audience_is_told_invalid_target(node: str, prod: Tenancy) -> None:
     told = _openid_client(node, prod, METHODS[0], audience="nobody")
     assert told == {"error": "invalid_target", "status": 400}
+
+
+@pytest.mark.browser
+def test_openid_client_speaks_the_device_flow(node: str, prod: Tenancy, approver: Approver) -> None:
+    client_id, client_secret = prod.credentials
+    ask = {"issuer": prod.issuer, "client_id": client_id, "client_secret": client_secret, "scope": "status:read"}
+    command = [node, str(SOURCE / "device.mjs"), str(INSTALLED)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(ask))
+    process.stdin.close()
+    invitation = json.loads(process.stdout.readline())
+    approver.approve(invitation["user_code"])
+    token = json.loads(process.stdout.readline())
+    assert process.wait(30) == 0
+    assert (token["token_type"], token["scope"]) == ("bearer", "status:read"), token
 
 
 def _openid_client(node: str, prod: Tenancy, method: str, **changes: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from authsvc.web.problems import Problem, Unauthenticated
 from authsvc.web.secret_text import SecretText
 from devices.models import Device, DeviceType, FailedProof
 from devices.services.authenticate import DeviceNotActive, ProvenDevice, TooManyGuesses, authenticate_device
+from devices.services.clones import suspect_clone
 from devices.services.enrol import Enrolment, Identity, enrol_device
 from devices.services.lifecycle import (
     approve_device,
@@ -33,6 +34,7 @@ from devices.services.review import review_devices
 from devices.services.rotate import rotate_device_secret
 from devices.services.trust import device_trust
 from devices.states import State
+from devices.trust_changes import Happening
 from tests.world import World
 
 DAY = timedelta(days=1)
@@ -205,10 +207,10 @@ def test_privacy_flags_hold_before_anything_is_written(world: World, now: dateti
     assert not AuditEvent.objects.filter(subject_id=enrolled.device.id, address="192.0.2.77").exists()
 
 
+STEP_NAMES = ["prove", "fail", "approve", "reject", "suspend", "resume", "revoke", "trust", "confirm", "rotate"]
+STEP_NAMES += ["clone", "reuse", "review"]
 STEPS = st.tuples(
-    st.sampled_from(
-        ["prove", "fail", "approve", "reject", "suspend", "resume", "revoke", "trust", "confirm", "rotate", "review"]
-    ),
+    st.sampled_from(STEP_NAMES),
     st.integers(1, 3),
     st.integers(0, 4 * 86_400),
 )
@@ -252,6 +254,12 @@ def _happen(caller: Caller, enrolled: Enrolment, step: str, level: int, moment: 
         "confirm": lambda: confirm_device(caller, device=device, reason="fine", now=moment),
         "rotate": lambda: rotate_device_secret(
             replace(caller, principal_id=device.id), device_id=device.id, overlap_seconds=0, now=moment
+        ),
+        "clone": lambda: suspect_clone(
+            caller, device_id=device.id, sign=Happening.CLONE_SEEN, family_id="fam", now=moment
+        ),
+        "reuse": lambda: suspect_clone(
+            caller, device_id=device.id, sign=Happening.TOKEN_REUSED, family_id="fam", now=moment
         ),
         "review": lambda: review_devices(moment),
     }

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import pytest
@@ -30,6 +30,9 @@ AFTER_SECONDS = 1.3  # requests that start this long after the revoke are seen, 
 BOUND_SECONDS = 1.0
 
 
+# Proving itself while it is revoked may find it known and no longer in service; later it is nobody, and waits.
+
+
 class Subject:
     """A service account with one grant, made for this test, and the administrator who takes things away from it."""
 
@@ -39,6 +42,7 @@ class Subject:
         self.operator: httpx.Client | None = None
         self.netloc = urlsplit(server.base_url).netloc
         self.role = self.ask("POST", "/roles", {"name": "Live reader", "scopes": ["profiles:read"]})["id"]
+        self.agents = self.ask("POST", "/roles", {"name": "Live agents", "scopes": ["agents:read"]})["id"]
         account = {"name": "Live subject", "default_scopes": ["profiles:read"]}
         self.id = self.ask("POST", "/service-accounts", account)["id"]
         self.grant = self.give()
@@ -74,10 +78,20 @@ class Subject:
         return json.loads(answer) if answer else {}
 
     def send(self, method: str, path: str, bearer: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.netloc, timeout=20)
         headers = {"Authorization": f"Bearer {bearer}", "Content-Type": "application/json"}
+        return self.call(method, f"/api/v1{path}", headers, None if body is None else json.dumps(body))
+
+    def grant_of(self, **form: str) -> tuple[int, dict[str, Any]]:
+        """Ask the token endpoint; returns the status and the document."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        path = urlsplit(self.place["issuer"]).path
+        status, answer = self.call("POST", f"{path}/oauth/token", headers, urlencode(form))
+        return status, json.loads(answer)
+
+    def call(self, method: str, path: str, headers: dict[str, str], body: str | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.netloc, timeout=20)
         try:
-            connection.request(method, f"/api/v1{path}", None if body is None else json.dumps(body), headers)
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:

@@ -144,6 +144,7 @@ EFFECTS = [
     (TrustEvent(Happening.SUSPENDED), State.SUSPENDED, VERIFIED),
     (TrustEvent(Happening.EXPIRED), State.SUSPENDED, VERIFIED),
     (TrustEvent(Happening.CLONE_SEEN), State.SUSPENDED, VERIFIED),
+    (TrustEvent(Happening.TOKEN_REUSED), State.ACTIVE, VERIFIED),
     (TrustEvent(Happening.REVOKED), State.REVOKED, ANONYMOUS),
     (TrustEvent(Happening.SECRET_CHANGED), State.ACTIVE, VERIFIED),
     (TrustEvent(Happening.KEY_CHANGED), State.ACTIVE, BASIC),
@@ -189,9 +190,10 @@ def test_apply_decision_about_a_pending_device_is_refused(kind: Happening) -> No
         apply(TrustEvent(kind, level=VERIFIED), DeviceState(), NOW)
 
 
-def test_apply_clone_of_a_suspended_device_changes_nothing() -> None:
+@pytest.mark.parametrize("sign", [Happening.CLONE_SEEN, Happening.TOKEN_REUSED])
+def test_apply_clone_of_a_suspended_device_changes_nothing(sign: Happening) -> None:
     suspended, _ = apply(TrustEvent(Happening.SUSPENDED), approved(), NOW)
-    assert apply(TrustEvent(Happening.CLONE_SEEN), suspended, NOW) == (suspended, ())
+    assert apply(TrustEvent(sign), suspended, NOW) == (suspended, ())
 
 
 @pytest.mark.parametrize("reason", ["", "  \n"])

@@ -1,7 +1,7 @@
 """``/device``: a signed-in operator types the code a device shows, sees what it asks for, and decides (RFC 8628 §3.3).
 
-Nothing is looked up by GET, so a link alone decides nothing. Wrong codes are counted per operator. An operator sees
-requests of their own tenants only; anything else is the same as a wrong code.
+Nothing is looked up by GET, so a link alone, or its QR code, decides nothing. Wrong codes are counted per operator.
+An operator sees requests of their own tenants only; anything else is the same as a wrong code.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from django.shortcuts import render, resolve_url
 from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.audit.record import record
 from authsvc.tenants.models import Environment, Operator
-from authsvc.tenants.services import operator_caller, visible_tenant_ids
-from authsvc.web.caller import Caller, CallerKind
+from authsvc.tenants.services import operator_caller, operator_outside, visible_tenant_ids
+from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
+from authsvc.web.picture import Picture
 from authsvc.web.problems import BadRequest, Forbidden, NotFound, Problem, TooManyRequests
 from authsvc.web.request_id import request_id_of
-from devices.codes import LONGEST_INPUT, CodeMalformed, format_user_code, normalise_user_code
+from devices.codes import LONGEST_INPUT, CodeMalformed, approval_address, format_user_code, normalise_user_code
 from devices.models import Device
+from devices.qr import draw
+from devices.qr_codewords import fits
 from devices.services.enrol import hash_user_code
 from devices.services.lifecycle import approve_device, audited_refusals, reject_device
-from devices.snapshot import digest
+from devices.snapshot import difference, digest
 from devices.states import State
 from devices.trust import SENTENCES, TrustLevel
 
@@ -56,7 +59,8 @@ def device_page(request: HttpRequest) -> HttpResponse:
         return _sign_in(request)
     operator, now = request.user, datetime.now(UTC)
     if request.method != "POST":
-        return _page(request, "device/code.html", {"user_code": request.GET.get("user_code", "")[:LONGEST_INPUT]})
+        typed = request.GET.get("user_code", "")[:LONGEST_INPUT]
+        return _page(request, "device/code.html", {"user_code": typed, "picture": _hand_over(typed)})
     step = _decide if request.POST.get("decision") else _look_up
     try:
         _require_plain_text(request)
@@ -75,6 +79,7 @@ def _look_up(request: HttpRequest, operator: Operator, now: datetime) -> HttpRes
         "user_code": format_user_code(normalise_user_code(request.POST["user_code"])),
         "snapshot": digest(device.snapshot()),
         "levels": levels,
+        "changes": difference(device.previous.snapshot(), device.snapshot()) if device.previous else (),
         "may_decide": _may_decide(caller),
     }
     return _page(request, "device/card.html", context)
@@ -147,19 +152,18 @@ def _caller(request: HttpRequest, operator: Operator, environment: Environment) 
 
 
 def _outside(request: HttpRequest, operator: Operator) -> Caller:
-    """Return the operator outside every tenant, for what concerns none of theirs."""
-    return Caller(
-        tenant_id=PLATFORM,
-        tenant=PLATFORM,
-        environment_id="",
-        environment="",
-        principal_id=operator.id,
-        kind=CallerKind.OPERATOR,
-        scopes=frozenset(),
-        proof="operator_session",
-        request_id=request_id_of(request),
-        address=client_address(request),
-    )
+    return operator_outside(operator, request_id=request_id_of(request), address=client_address(request))
+
+
+def _hand_over(typed: str) -> Picture | None:
+    """Return this page's own address as a QR code, with the code when it is one, to go on at the device's side."""
+    try:
+        code = format_user_code(normalise_user_code(typed))
+    except CodeMalformed:
+        code = ""
+    address = approval_address(settings.AUTHSVC_BASE_URL, code)
+    label = f"Open this page on a phone, with the code {code}" if code else "Open this page on a phone"
+    return draw(address, label) if fits(address) else None
 
 
 def _may_decide(caller: Caller) -> bool:
