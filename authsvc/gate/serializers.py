@@ -271,6 +271,7 @@ class TokenPolicyInput(StrictSerializer):
     rotation_due_days = serializers.IntegerField(required=False)
     rotate_keys_after_days = serializers.IntegerField(required=False, allow_null=True)
     key_lead_days = serializers.IntegerField(required=False)
+    rsa_bits = serializers.IntegerField(required=False)
 
 
 class TokenPolicyOutput(serializers.ModelSerializer[TokenPolicy]):

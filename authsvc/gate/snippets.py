@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import SHARED_SECRET_ALGORITHM
+from authsvc.tokens.keys import DEVELOPMENT
 from authsvc.web.caller import Caller
-from rbac.models import Gateway
+from rbac.models import Gateway, GatewayKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,13 @@ CRYPTOGRAPHY_NOTE = (
 )
 
 
+SECURITY_KEY = 'export OS_SECURITY_KEY="$GATEWAY_TOKEN"  # a gateway token of this gateway: agw_dev_…'
+SECURITY_KEY_NOTE = (
+    "For a first look in development: without authorization= AgentOS lets whoever sends this one key do everything. "
+    "Any other environment uses signed tokens."
+)
+
+
 def snippets_of(caller: Caller, gateway: Gateway) -> list[Snippet]:
     """Return the texts for one gateway of the caller's environment."""
     issuer = issuer_of(caller.tenant, caller.environment)
@@ -45,7 +53,16 @@ def snippets_of(caller: Caller, gateway: Gateway) -> list[Snippet]:
         Snippet("authlib", "python", _authlib(gateway, issuer)),
         Snippet("pyjwt", "python", _pyjwt(gateway, issuer, is_shared=is_shared)),
         Snippet("nginx", "nginx", _nginx(gateway, issuer), "authsvc must see only this proxy's own headers."),
+        *(
+            [Snippet("security-key", "shell", SECURITY_KEY, SECURITY_KEY_NOTE)]
+            if _is_agno_in_development(gateway)
+            else []
+        ),
     ]
+
+
+def _is_agno_in_development(gateway: Gateway) -> bool:
+    return gateway.kind == GatewayKind.AGNO and gateway.environment.name == DEVELOPMENT
 
 
 def _agentos(gateway: Gateway, issuer: str, *, is_shared: bool) -> str:

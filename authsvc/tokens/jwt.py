@@ -78,11 +78,11 @@ class SigningKeyBackend(TokenBackend):
         return public_key_of(json.dumps(self.public_jwk, sort_keys=True))
 
 
-def generate_key(algorithm: str) -> GeneratedKey:
-    """Return a fresh key pair: RSA 2048 with e=65537, P-256, or Ed25519."""
+def generate_key(algorithm: str, *, rsa_bits: int = RSA_BITS) -> GeneratedKey:
+    """Return a fresh key pair: RSA with e=65537, P-256, or Ed25519."""
     private: Any
     if algorithm == "RS256":
-        private = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+        private = rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
         members = RSAAlgorithm.to_jwk(private.public_key(), as_dict=True)
     elif algorithm == "ES256":
         private = ec.generate_private_key(ec.SECP256R1())

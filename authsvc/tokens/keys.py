@@ -16,6 +16,7 @@ from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.claims import MAXIMUM_LIFE_SECONDS
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM, SigningKeyBackend, generate_key
 from authsvc.tokens.models import PUBLISHED_STATES, SigningKey, SigningKeyState
+from authsvc.tokens.policy import token_policy
 from authsvc.vault.envelope import Place
 from authsvc.vault.services import open_text, seal_text
 from authsvc.web.caller import Caller
@@ -38,7 +39,8 @@ class SharedSecretRefused(Conflict):
 
 def create_signing_key(caller: Caller, *, algorithm: str, state: SigningKeyState, now: datetime) -> SigningKey:
     """Generate a key pair in the caller's environment and store it sealed, in the given state."""
-    pair = generate_key(algorithm)
+    policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+    pair = generate_key(algorithm, rsa_bits=policy.rsa_bits)
     with transaction.atomic():
         key = SigningKey(
             tenant_id=caller.tenant_id,

@@ -95,6 +95,7 @@ class TokenPolicy(EnvironmentOwned):
     rotation_due_days = models.PositiveSmallIntegerField(default=30)
     rotate_keys_after_days = models.PositiveSmallIntegerField(null=True, blank=True)
     key_lead_days = models.PositiveSmallIntegerField(default=7)
+    rsa_bits = models.PositiveSmallIntegerField(default=2048)
 
     objects = TenantScopedManager["TokenPolicy"]()
 

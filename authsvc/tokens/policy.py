@@ -29,9 +29,11 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "rotation_due_days": (1, 365),
     "rotate_keys_after_days": (2, 3650),
     "key_lead_days": (1, 365),
+    "rsa_bits": (2048, 4096),
 }
 MAXIMUM_REMEMBERED = 4096
 _POLICIES: Remembered[str, TokenPolicy] = Remembered(MAXIMUM_REMEMBERED)
+RSA_BITS = (2048, 3072, 4096)
 MAY_BE_EMPTY = frozenset({"access_token_seconds", "rotate_keys_after_days"})
 
 
@@ -99,5 +101,7 @@ def _require_within_limits(changes: Mapping[str, int | None]) -> None:
 def _require_sense(policy: TokenPolicy) -> None:
     if policy.refresh_idle_days > policy.refresh_total_days:
         raise ValidationFailed(errors={"refresh_idle_days": ["This cannot exceed refresh_total_days."]})
+    if policy.rsa_bits not in RSA_BITS:
+        raise ValidationFailed(errors={"rsa_bits": [f"Choose one of {', '.join(map(str, RSA_BITS))}."]})
     if policy.rotate_keys_after_days is not None and policy.key_lead_days >= policy.rotate_keys_after_days:
         raise ValidationFailed(errors={"key_lead_days": ["This must be less than rotate_keys_after_days."]})

@@ -28,6 +28,16 @@ def test_snippets_name_audience_issuer_and_the_cryptography_note(world: World) -
     assert all(world.prod.gateway["token"] not in text["text"] for text in texts.values())
 
 
+def test_one_static_key_is_offered_in_development_alone(world: World) -> None:
+    shown = snippets(world.dev)["security-key"]
+    assert shown["text"].startswith("export OS_SECURITY_KEY=")
+    assert "development" in shown["note"]
+    assert world.dev.gateway["token"] not in shown["text"]
+    other = world.dev.api().post("/gateways", {"name": "No AgentOS", "kind": "generic"}).json()["id"]
+    assert "security-key" not in snippets(world.dev, other)
+    assert "security-key" not in snippets(world.prod)
+
+
 @pytest.mark.parametrize("name", ["agentos", "authlib", "pyjwt"])
 def test_python_snippets_are_python(world: World, name: str) -> None:
     assert ast.parse(snippets(world.prod)[name]["text"]).body

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from authsvc.audit.models import AuditEvent
 from authsvc.tenants.models import Tenant
 from authsvc.tokens.api_keys import issue_api_key
+from authsvc.tokens.compact import decode
 from authsvc.tokens.models import ApiKeyKind, RefreshFamily, RefreshToken, TokenPolicy
 from authsvc.tokens.policy import LIMITS
 from authsvc.web.problems import ValidationFailed
@@ -29,6 +30,7 @@ DEFAULTS = {
     "rotation_due_days": 30,
     "rotate_keys_after_days": None,
     "key_lead_days": 7,
+    "rsa_bits": 2048,
 }
 
 
@@ -76,6 +78,7 @@ def test_each_setting_has_its_limits_and_a_refusal_that_names_it(world: World, n
         ({"refresh_idle_days": 91}, "refresh_idle_days"),
         ({"rotate_keys_after_days": 7}, "key_lead_days"),
         ({"nothing": 1}, "nothing"),
+        ({"rsa_bits": 2049}, "rsa_bits"),
     ],
 )
 def test_senseless_policy_is_refused_and_changes_nothing(world: World, changes: dict[str, int], field: str) -> None:
@@ -111,6 +114,14 @@ def test_refresh_tokens_live_as_the_environment_says(world: World) -> None:
         timedelta(days=5),
         timedelta(days=2),
     )
+
+
+def test_new_rsa_keys_have_the_size_the_environment_says(world: World) -> None:
+    change(world.prod, rsa_bits=3072)
+    upcoming = world.prod.api().post("/keys/rotate", {}).json()
+    assert len(decode(upcoming["public_jwk"]["n"])) == 3072 // 8
+    elsewhere = world.dev.api().post("/keys/rotate", {}).json()
+    assert len(decode(elsewhere["public_jwk"]["n"])) == 2048 // 8
 
 
 CLASSES = [

@@ -12,7 +12,7 @@ from django.contrib import admin
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tokens.models import TokenPolicy
-from authsvc.tokens.policy import LIMITS, set_token_policy
+from authsvc.tokens.policy import LIMITS, RSA_BITS, set_token_policy
 from authsvc.web.caller import Caller
 
 SHOWN: Any = ("environment", *LIMITS)
@@ -32,6 +32,9 @@ class TokenPolicyForm(forms.Form):
         required=False, help_text="Signing keys rotate by themselves at this age; empty: by hand."
     )
     key_lead_days = forms.IntegerField(help_text="How long the next signing key is published before it signs.")
+    rsa_bits = forms.TypedChoiceField(
+        coerce=int, choices=[(bits, bits) for bits in RSA_BITS], help_text="The size of new RS256 keys."
+    )
 
 
 @admin.register(TokenPolicy)
