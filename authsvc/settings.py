@@ -218,7 +218,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "CredentialKindEnum": ["api_key", "token", "oauth"],
+        "GatewayKindEnum": "rbac.models.GatewayKind",
+        "OpaqueProofKindEnum": "authsvc.tokens.models.ApiKeyKind",
+        "PairingStateEnum": "rbac.models.PairingState",
+        "UnmappedEnum": ["deny", "allow"],
+    },
     "SECURITY": [{"bearer": []}],
     "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
 }

@@ -285,3 +285,9 @@ class ScopeOutput(serializers.Serializer[Any]):
     sentence = serializers.CharField()
     takes_id = serializers.BooleanField()
     audience = serializers.CharField()
+
+
+class ScopesOutput(serializers.Serializer[Any]):
+    """Every scope at once: the catalogue, then what the tenant added."""
+
+    results = ScopeOutput(many=True)

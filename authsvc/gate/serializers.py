@@ -277,6 +277,8 @@ class SnippetsOutput(serializers.Serializer[Any]):
 class AuditEventOutput(serializers.ModelSerializer[AuditEvent]):
     """An audit event with its place in the chain."""
 
+    detail = serializers.DictField()
+
     class Meta:
         model = AuditEvent
         fields: ClassVar = [
