@@ -229,6 +229,8 @@ SPECTACULAR_SETTINGS = {
     "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
 }
 
+LIMITS_OF_TENANT = "authsvc.tenants.limits.rates_of"
+
 # django-ratelimit's system check knows only three cache backends; authsvc/web/limits.py says how each store is used.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001", "security.W008"]
 

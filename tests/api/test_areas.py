@@ -95,6 +95,14 @@ IMPORT = {"format": "dotenv", "content": "GROQ_API_KEY=gsk_" + "a" * 52}
 COLLECTIONS = (
     Call("GET", "/me"),
     Call("GET", "/scopes"),
+    Call("GET", "/limits"),
+    Call(
+        "PUT",
+        "/limits",
+        {"general_limit": 50, "sensitive_limit": None},
+        event="tenant.updated",
+        bad=(("general_limit", {"general_limit": 1001, "sensitive_limit": None}), ("sensitive_limit", {})),
+    ),
     Call("POST", "/decide", _decide, bad=(("token", {"scope": "a:b"}), ("scope", {"token": "x"}))),
     Call("POST", "/decide/batch", _batch, bad=(("questions", {"questions": []}), ("questions", {}))),
     Call("POST", "/filter", _filter, bad=(("ids", {"token": "x", "resource": "agents", "action": "run"}),)),
