@@ -172,6 +172,14 @@ class KeyOutput(serializers.ModelSerializer[ApiKey]):
         ]
 
 
+class GatewayTokenImportInput(StrictSerializer):
+    """A gateway token that exists already: 64 hex digits; it is never shown."""
+
+    token = TextField(max_length=64, write_only=True)
+    name = NameField(required=False, allow_blank=True, default="")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
 class IssuedKeyOutput(KeyOutput):
     """A fresh opaque proof; ``secret`` is shown this once."""
 
@@ -199,12 +207,14 @@ class GatewayChange(StrictSerializer):
     algorithm = TextField(max_length=10, required=False)
     admin_scope = TextField(max_length=100, required=False)
     url = serializers.URLField(max_length=500, required=False, allow_blank=True)
+    allowed_principals = serializers.ListField(child=IdentifierField(), max_length=1000, required=False)
 
 
 class GatewayOutput(serializers.ModelSerializer[Gateway]):
     """A gateway."""
 
     state = serializers.CharField(source="principal.state", read_only=True)
+    allowed_principals: Any = serializers.ListField(child=serializers.CharField())
     acknowledged_kids: Any = serializers.ListField(child=serializers.CharField())
 
     class Meta:
@@ -219,6 +229,7 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
             "url",
             "unmapped",
             "state",
+            "allowed_principals",
             "acknowledged_kids",
             "acknowledged_at",
             "created_at",

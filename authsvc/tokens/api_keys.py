@@ -16,7 +16,7 @@ from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
 from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
-from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse
+from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse, parse_imported
 from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
@@ -46,12 +46,17 @@ def issue_api_key(
     scopes: Sequence[str] = (),
     address_ranges: Sequence[str] = (),
     expires_at: datetime | None = None,
+    imported: SecretText | None = None,
 ) -> IssuedKey:
     """Issue a long opaque proof to a principal of the caller's environment; raises ``ValidationFailed``.
+
+    With ``imported`` the proof is that text, which another product made, until it is rotated.
 
     Without ``expires_at`` an API key or gateway token lives 90 days; client and device secrets have no end.
     """
     token = generate(TYPE_OF_KIND[kind], caller.environment)
+    text = imported or token.text
+    hashed = keyed_hash(pepper(), text)
     key = ApiKey(
         id=f"key_{token.id}",
         tenant_id=caller.tenant_id,
@@ -59,14 +64,17 @@ def issue_api_key(
         kind=kind,
         principal=principal,
         name=name,
-        secret_hash=keyed_hash(pepper(), token.text),
-        last_four=token.last_four,
+        secret_hash=hashed,
+        imported_hash=hashed if imported else None,
+        last_four=text.reveal()[-4:],
         scopes=list(scopes),
         address_ranges=checked_address_ranges(address_ranges),
         created_at=now,
         expires_at=_checked_expiry(kind, expires_at, now),
     )
     with transaction.atomic():
+        if imported and ApiKey.unscoped.filter(imported_hash=hashed).exists():
+            raise ValidationFailed(errors={"token": ["This token is in use already; let us make a new one."]})
         key.save(force_insert=True)
         detail = {
             "kind": str(kind),
@@ -75,17 +83,14 @@ def issue_api_key(
             "fingerprint": key.secret_hash[:12],
             "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         }
-        record(caller, "api_key.issued", subject_id=key.id, detail=detail, now=now)
-    return IssuedKey(key, token.text)
+        event = "api_key.imported" if imported else "api_key.issued"
+        record(caller, event, subject_id=key.id, detail=detail, now=now)
+    return IssuedKey(key, text)
 
 
 def verify_opaque(text: str, *, address: str, now: datetime) -> ApiKey:
     """Return the living key behind an opaque proof; raises ``TokenRefused``. A bad checksum costs no query."""
-    token = parse(text)
-    if token is None:
-        raise TokenRefused("shape")
-    key = _find(token)
-    hashed = keyed_hash(pepper(), token.text)
+    key, hashed = _presented(text)
     if key is None or not _is_current(key, hashed, now):
         raise TokenRefused("unknown or replaced")
     reason = _refusal(key, address, now)
@@ -100,6 +105,10 @@ def changes_before(text: str) -> tuple[str, int]:
 
     Call it before ``verify_opaque``: a change after this makes what was remembered stale.
     """
+    imported = parse_imported(text)
+    if imported is not None:
+        tenant_id = _tenant_of_imported(keyed_hash(pepper(), imported))
+        return tenant_id, current_changes(tenant_id)
     token = parse(text)
     if token is None:
         raise TokenRefused("shape")
@@ -173,6 +182,28 @@ def _tenant_of_key(key_id: str) -> str:
     if tenant_id is None:
         raise TokenRefused("unknown")
     return str(tenant_id)
+
+
+def _tenant_of_imported(hashed: str) -> str:
+    """A token made elsewhere may be deleted here and imported there, so its tenant is asked for each time."""
+    tenant_id = ApiKey.unscoped.filter(imported_hash=hashed).values_list("tenant_id", flat=True).first()
+    if tenant_id is None:
+        raise TokenRefused("unknown")
+    return str(tenant_id)
+
+
+def _presented(text: str) -> tuple[ApiKey | None, str]:
+    """Return the key a text names, if there is one, and the keyed hash of the text; raises ``TokenRefused``."""
+    imported = parse_imported(text)
+    if imported is not None:
+        hashed = keyed_hash(pepper(), imported)
+        return ApiKey.unscoped.select_related("principal", "environment__tenant").filter(
+            imported_hash=hashed
+        ).first(), hashed
+    token = parse(text)
+    if token is None:
+        raise TokenRefused("shape")
+    return _find(token), keyed_hash(pepper(), token.text)
 
 
 def _find(token: OpaqueToken) -> ApiKey | None:

@@ -35,7 +35,12 @@ def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | No
 
 
 def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
-    """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything."""
+    """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything.
+
+    A gateway that lists who may come has no rights for anybody else, whatever was granted.
+    """
+    if gateway is not None and not is_welcome(gateway, principal_id):
+        return EffectiveRights(frozenset(), None)
     grants = Grant.objects.for_tenant(tenant_id).filter(principal_id=principal_id, revoked_at__isnull=True)
     living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
     at_gateway = Q(gateway__isnull=True) if gateway is None else Q(gateway__isnull=True) | Q(gateway=gateway)
@@ -44,6 +49,11 @@ def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | No
     ends = [expires_at for _, _, expires_at in rows if expires_at is not None]
     scopes = scopes_of_own_api(held) if gateway is None else scopes_of_gateways(held)
     return EffectiveRights(scopes, min(ends, default=None))
+
+
+def is_welcome(gateway: Gateway, principal_id: str) -> bool:
+    """True when the gateway lists nobody, or this principal; its own token always opens it."""
+    return not gateway.allowed_principals or principal_id in {*gateway.allowed_principals, gateway.id}
 
 
 def require_may_hand_out(caller: Caller, scopes: Iterable[str], *, gateway: Gateway | None, now: datetime) -> None:
