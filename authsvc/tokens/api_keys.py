@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
@@ -23,6 +24,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
 
+log = structlog.get_logger("authsvc.tokens")
 LAST_USED_SECONDS = 60
 DEFAULT_LIFE_DAYS = 90
 MAXIMUM_LIFE_DAYS = 365
@@ -159,9 +161,14 @@ def get_api_key(caller: Caller, key_id: str, *, principal_id: str | None = None)
 
 
 def stamp_last_used(key: ApiKey, now: datetime) -> None:
-    """Note the use, at most once a minute; a lost race changes nothing that matters."""
-    if key.last_used_at is None or (now - key.last_used_at).total_seconds() >= LAST_USED_SECONDS:
-        ApiKey.objects.for_tenant(key.tenant_id).filter(id=key.id).update(last_used_at=now)
+    """Note the use, at most once a minute; never fails a request, not even on a full disk."""
+    if key.last_used_at is not None and (now - key.last_used_at).total_seconds() < LAST_USED_SECONDS:
+        return
+    try:
+        with transaction.atomic():
+            ApiKey.objects.for_tenant(key.tenant_id).filter(id=key.id).update(last_used_at=now)
+    except DatabaseError as error:
+        log.warning("api_key.use_not_noted", reason=type(error).__name__)
 
 
 def pepper() -> bytes:

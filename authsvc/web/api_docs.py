@@ -15,9 +15,13 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+READ = ["get", "head"]  # DRF would answer OPTIONS with a page that has no template
+
 
 class ApiDescription(SpectacularAPIView):
     """``/api/schema/``: OpenAPI 3 in YAML or JSON."""
+
+    http_method_names = READ
 
     @extend_schema(exclude=True)
     def get(self, request: Request) -> Response:
@@ -27,6 +31,8 @@ class ApiDescription(SpectacularAPIView):
 
 class ApiDocs(SpectacularSwaggerSplitView):
     """``/api/docs/``."""
+
+    http_method_names = READ
 
     url_name = "schema"
 

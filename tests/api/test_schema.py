@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 
 from authsvc.audit.changes import forget_everything
 from authsvc.web.api_docs import described
+from tests.house.routes import METHODS
 from tests.scale import scaled
 from tests.world import World
 
@@ -122,3 +123,11 @@ def test_description_is_made_without_a_warning() -> None:
     described.cache_clear()
     assert described()["openapi"].startswith("3.")
     assert (dict(GENERATOR_STATS._warn_cache), dict(GENERATOR_STATS._error_cache)) == ({}, {})
+
+
+@pytest.mark.parametrize("path", ["/api/schema/", "/api/docs/", "/api/docs/?script="])
+@pytest.mark.django_db
+def test_pages_of_the_description_are_read_and_nothing_else(path: str) -> None:
+    client = Client(raise_request_exception=False)
+    statuses = {method: client.generic(method, path).status_code for method in (*METHODS, "HEAD", "OPTIONS", "TRACE")}
+    assert statuses == dict.fromkeys(statuses, 405) | {"GET": 200, "HEAD": 200}
