@@ -224,7 +224,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "CredentialKindEnum": ["api_key", "token", "oauth"],
+        "GatewayKindEnum": "rbac.models.GatewayKind",
+        "OpaqueProofKindEnum": "authsvc.tokens.models.ApiKeyKind",
+        "PairingStateEnum": "rbac.models.PairingState",
+        "UnmappedEnum": ["deny", "allow"],
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "authsvc.gate.oauth_schema.describe_oauth",
@@ -232,6 +238,8 @@ SPECTACULAR_SETTINGS = {
     "SECURITY": [{"bearer": []}],
     "APPEND_COMPONENTS": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
 }
+
+LIMITS_OF_TENANT = "authsvc.tenants.limits.rates_of"
 
 # django-ratelimit's system check knows only three cache backends; authsvc/web/limits.py says how each store is used.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001", "security.W008"]

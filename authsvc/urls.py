@@ -3,10 +3,9 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 
 from authsvc.gate import urls as gate
-from authsvc.web.api_docs import ApiDocs
+from authsvc.web.api_docs import ApiDescription, ApiDocs
 
 handler400 = "authsvc.gate.errors.bad_request"
 handler403 = "authsvc.gate.errors.permission_denied"
@@ -25,7 +24,7 @@ urlpatterns = [
     path("", include("authsvc.ops.urls")),
     *gate.oauth,
     path("api/v1/", include(api)),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/schema/", ApiDescription.as_view(), name="schema"),
     path("api/docs/", ApiDocs.as_view(), name="docs"),
     path("admin/", admin.site.urls),
 ]

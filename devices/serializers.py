@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from authsvc.web.serializers import IdentifierField, NameField, ScopesField, StrictSerializer, TextField
@@ -14,7 +14,19 @@ from devices.proof import PayloadVersion
 from devices.snapshot import difference, digest
 from devices.trust import TrustLevel
 
+CAPABILITIES_SCHEMA = {
+    "oneOf": [
+        {"type": "array", "items": {"type": "string", "enum": list(CAPABILITIES)}},
+        {
+            "type": "object",
+            "properties": {name: {"type": "boolean"} for name in CAPABILITIES},
+            "additionalProperties": False,
+        },
+    ]
+}
 
+
+@extend_schema_field(CAPABILITIES_SCHEMA)
 class CapabilitiesField(serializers.Field[Any, Any, Any, Any]):
     """Either a list of names, or an object of the six booleans; read back as a sorted list."""
 
@@ -180,6 +192,7 @@ class ApprovalInput(StrictSerializer):
     reason = TextField(required=False, allow_blank=True, default="")
 
 
+@extend_schema_serializer(component_name="DeviceReasonInput")
 class ReasonInput(StrictSerializer):
     """Why."""
 
@@ -259,6 +272,7 @@ class IssuedEnrolmentCodeOutput(EnrolmentCodeOutput):
         fields: ClassVar = [*EnrolmentCodeOutput.Meta.fields, "code"]
 
 
+@extend_schema_serializer(component_name="DeviceRotationInput")
 class RotationInput(StrictSerializer):
     """How long the old secret still works, in seconds."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer, TextField
@@ -162,6 +163,7 @@ class ProfileOutput(serializers.ModelSerializer[Profile]):
         }
 
 
+@extend_schema_serializer(component_name="ProfileReasonInput")
 class ReasonInput(StrictSerializer):
     """Why."""
 

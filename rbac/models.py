@@ -120,6 +120,11 @@ class Gateway(EnvironmentOwned):
     url = models.URLField(max_length=500, blank=True)
     unmapped = models.CharField(max_length=5, choices=[("deny", "deny"), ("allow", "allow")], default="deny")
     routes = models.JSONField(default=list, blank=True, help_text="[{method, pattern, scopes, minimum_trust}]")
+    allowed_principals = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Service accounts and devices that may come; empty: whoever has a right.",
+    )
     acknowledged_kids = models.JSONField(default=list, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     fetched_kids = models.JSONField(default=list, blank=True)

@@ -176,6 +176,14 @@ class KeyOutput(serializers.ModelSerializer[ApiKey]):
         ]
 
 
+class GatewayTokenImportInput(StrictSerializer):
+    """A gateway token that exists already: 64 hex digits; it is never shown."""
+
+    token = TextField(max_length=64, write_only=True)
+    name = NameField(required=False, allow_blank=True, default="")
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+
+
 class IssuedKeyOutput(KeyOutput):
     """A fresh opaque proof; ``secret`` is shown this once."""
 
@@ -205,12 +213,14 @@ class GatewayChange(StrictSerializer):
     admin_scope = TextField(max_length=100, required=False)
     url = serializers.URLField(max_length=500, required=False, allow_blank=True)
     claims = serializers.DictField(child=TextField(max_length=20), required=False)
+    allowed_principals = serializers.ListField(child=IdentifierField(), max_length=1000, required=False)
 
 
 class GatewayOutput(serializers.ModelSerializer[Gateway]):
     """A gateway."""
 
     state = serializers.CharField(source="principal.state", read_only=True)
+    allowed_principals: Any = serializers.ListField(child=serializers.CharField())
     acknowledged_kids: Any = serializers.ListField(child=serializers.CharField())
     fetched_kids: Any = serializers.ListField(child=serializers.CharField())
     claims: Any = serializers.DictField(child=serializers.CharField())
@@ -227,6 +237,7 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
             "url",
             "unmapped",
             "state",
+            "allowed_principals",
             "acknowledged_kids",
             "acknowledged_at",
             "fetched_kids",
@@ -296,3 +307,9 @@ class ScopeOutput(serializers.Serializer[Any]):
     sentence = serializers.CharField()
     takes_id = serializers.BooleanField()
     audience = serializers.CharField()
+
+
+class ScopesOutput(serializers.Serializer[Any]):
+    """Every scope at once: the catalogue, then what the tenant added."""
+
+    results = ScopeOutput(many=True)

@@ -23,6 +23,7 @@ urlpatterns = [
     path("gateways/<id:gateway_id>/jwks-acknowledgement", gateways.KeySetAcknowledgement.as_view()),
     path("gateways/<id:gateway_id>/shared-secret", gateways.GatewaySharedSecret.as_view()),
     path("gateways/<id:gateway_id>/tokens", gateways.GatewayTokenList.as_view()),
+    path("gateways/<id:gateway_id>/tokens/import", gateways.GatewayTokenImport.as_view()),
     path("gateways/<id:gateway_id>/tokens/<id:key_id>", gateways.GatewayTokenDetail.as_view()),
     path("gateways/<id:gateway_id>/tokens/<id:key_id>/rotate", gateways.GatewayTokenRotation.as_view()),
     path("channels", channels.ChannelList.as_view()),

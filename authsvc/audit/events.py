@@ -16,6 +16,7 @@ Detail = Mapping[str, object]
 
 _TYPES: dict[str, tuple[str, ...]] = {
     "access.denied": ("code", "required_scope", "method", "route"),
+    "api_key.imported": ("kind", "principal_id", "name", "fingerprint", "expires_at"),
     "api_key.issued": ("kind", "principal_id", "name", "fingerprint", "expires_at"),
     "api_key.revoked": ("kind", "principal_id", "reason"),
     "api_key.rotated": ("kind", "principal_id", "fingerprint", "overlap_until"),

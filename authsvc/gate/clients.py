@@ -23,6 +23,7 @@ from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKeyKind
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
+from authsvc.web.limit_middleware import count_for_tenant
 from authsvc.web.request_id import request_id_of
 from rbac.models import ServiceAccount
 
@@ -52,7 +53,16 @@ def form_of(request: HttpRequest) -> QueryDict:
 
 
 def authenticate_client(request: HttpRequest, environment: Environment, *, now: datetime) -> Client:
-    """Return the client of this environment; raises ``InvalidClient``, the same for every cause."""
+    """Return the client of this environment; raises ``InvalidClient``, the same for every cause.
+
+    From here on the request counts against the tenant's own rates; raises ``TooManyRequests``.
+    """
+    client = _authenticated(request, environment, now)
+    count_for_tenant(request, environment.tenant_id)
+    return client
+
+
+def _authenticated(request: HttpRequest, environment: Environment, now: datetime) -> Client:
     form = form_of(request)
     if "client_assertion" in form or "client_assertion_type" in form:
         return _authenticate_by_key(request, environment, form, now)

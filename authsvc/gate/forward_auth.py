@@ -22,7 +22,7 @@ from authsvc.tenants.known import known_environment
 from authsvc.tokens.claims import TokenRefused
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address, is_from_trusted_proxy
-from authsvc.web.limit_middleware import microseconds, tally_of
+from authsvc.web.limit_middleware import count_for_tenant, microseconds, tally_of
 from authsvc.web.limits import FORWARD_AUTH, address_key
 from authsvc.web.problems import Forbidden, InsufficientScope, NotFound, Problem, Unauthenticated, Unavailable
 from authsvc.web.request_id import request_id_of
@@ -138,6 +138,7 @@ def _admitted(request: HttpRequest, raw: str | None, gateway: Gateway | None, no
         _require_here(caller, gateway)
     except TokenRefused as refusal:
         raise Unauthenticated(headers={"WWW-Authenticate": INVALID_TOKEN}) from refusal
+    count_for_tenant(request, caller.tenant_id)
     return caller
 
 

@@ -323,6 +323,8 @@ class SnippetsOutput(serializers.Serializer[Any]):
 class AuditEventOutput(serializers.ModelSerializer[AuditEvent]):
     """An audit event with its place in the chain."""
 
+    detail = serializers.DictField()
+
     class Meta:
         model = AuditEvent
         fields: ClassVar = [
@@ -348,3 +350,19 @@ class CheckpointOutput(serializers.ModelSerializer[AuditCheckpoint]):
     class Meta:
         model = AuditCheckpoint
         fields: ClassVar = ["sequence", "hash", "signed_at", "public_key", "signature"]
+
+
+class LimitsInput(StrictSerializer):
+    """Requests a minute; null takes the service's own limit."""
+
+    general_limit = serializers.IntegerField(allow_null=True, min_value=1, max_value=1000)
+    sensitive_limit = serializers.IntegerField(allow_null=True, min_value=1, max_value=100)
+
+
+class LimitsOutput(serializers.Serializer[Any]):
+    """What the tenant set, what applies now, and what may be set."""
+
+    general_limit = serializers.IntegerField(allow_null=True)
+    sensitive_limit = serializers.IntegerField(allow_null=True)
+    in_force = serializers.DictField(child=serializers.IntegerField())
+    bounds = serializers.DictField(child=serializers.ListField(child=serializers.IntegerField()))

@@ -11,7 +11,7 @@ from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, snippets, tokens
+from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, limits, snippets, tokens
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
 from authsvc.web.methods import require_method, require_post, require_read
 
@@ -46,6 +46,7 @@ api = [
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
     path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
     path("token-policy", tokens.TokenPolicyDetail.as_view()),
+    path("limits", limits.Limits.as_view()),
     path("keys", keys.SigningKeyList.as_view()),
     path("keys/rotate", keys.KeyRotation.as_view()),
     path("keys/activate", keys.KeyActivation.as_view()),

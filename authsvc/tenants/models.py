@@ -61,6 +61,12 @@ class Tenant(models.Model):
         default=365, help_text="How long audit events are kept, 30 to 3650; they end at a signed checkpoint."
     )
     retention_hold = models.BooleanField(default=False, help_text="Nothing is purged while this is set.")
+    general_limit = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Requests a minute, 1 to 1000; empty means the service's own."
+    )
+    sensitive_limit = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Sensitive requests a minute, 1 to 100; empty means the service's own."
+    )
     require_mfa = models.BooleanField(default=False, help_text="Nobody works here without a second factor.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
@@ -71,6 +77,11 @@ class Tenant(models.Model):
                 name="tenant_retention_in_bounds",
                 condition=models.Q(usage_retention_days__gte=1, usage_retention_days__lte=365)
                 & models.Q(audit_retention_days__gte=30, audit_retention_days__lte=3650),
+            ),
+            models.CheckConstraint(
+                name="tenant_limits_in_bounds",
+                condition=(models.Q(general_limit=None) | models.Q(general_limit__gte=1, general_limit__lte=1000))
+                & (models.Q(sensitive_limit=None) | models.Q(sensitive_limit__gte=1, sensitive_limit__lte=100)),
             ),
             models.CheckConstraint(
                 name="tenant_access_token_ttl_in_bounds",

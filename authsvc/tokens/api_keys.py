@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
 from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
-from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse
+from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse, parse_imported
 from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind, TokenPolicy
 from authsvc.tokens.policy import token_policy
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
@@ -25,6 +26,7 @@ from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
 
+log = structlog.get_logger("authsvc.tokens")
 LAST_USED_SECONDS = 60
 DEFAULT_LIFE_DAYS = 90
 CLIENT_SECRET_DAYS = 365
@@ -67,14 +69,19 @@ def issue_api_key(
     scopes: Sequence[str] = (),
     address_ranges: Sequence[str] = (),
     expires_at: datetime | None = None,
+    imported: SecretText | None = None,
 ) -> IssuedKey:
     """Issue a long opaque proof to a principal of the caller's environment; raises ``ValidationFailed``.
+
+    With ``imported`` the proof is that text, which another product made, until it is rotated.
 
     Without ``expires_at`` an API key or gateway token lives 90 days and a device secret as long as the environment's
     policy allows; a client secret has no end.
     """
     policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
     token = generate(TYPE_OF_KIND[kind], caller.environment)
+    text = imported or token.text
+    hashed = keyed_hash(pepper(), text)
     key = ApiKey(
         id=f"key_{token.id}",
         tenant_id=caller.tenant_id,
@@ -82,8 +89,9 @@ def issue_api_key(
         kind=kind,
         principal=principal,
         name=name,
-        secret_hash=keyed_hash(pepper(), token.text),
-        last_four=token.last_four,
+        secret_hash=hashed,
+        imported_hash=hashed if imported else None,
+        last_four=text.reveal()[-4:],
         scopes=list(scopes),
         address_ranges=checked_address_ranges(address_ranges),
         created_at=now,
@@ -91,6 +99,8 @@ def issue_api_key(
         expires_at=_checked_expiry(kind, expires_at, policy, now),
     )
     with transaction.atomic():
+        if imported and ApiKey.unscoped.filter(imported_hash=hashed).exists():
+            raise ValidationFailed(errors={"token": ["This token is in use already; let us make a new one."]})
         key.save(force_insert=True)
         detail = {
             "kind": str(kind),
@@ -99,17 +109,14 @@ def issue_api_key(
             "fingerprint": key.secret_hash[:12],
             "expires_at": key.expires_at.isoformat() if key.expires_at else None,
         }
-        record(caller, "api_key.issued", subject_id=key.id, detail=detail, now=now)
-    return IssuedKey(key, token.text)
+        event = "api_key.imported" if imported else "api_key.issued"
+        record(caller, event, subject_id=key.id, detail=detail, now=now)
+    return IssuedKey(key, text)
 
 
 def verify_opaque(text: str, *, address: str, now: datetime) -> ApiKey:
     """Return the living key behind an opaque proof; raises ``TokenRefused``. A bad checksum costs no query."""
-    token = parse(text)
-    if token is None:
-        raise TokenRefused("shape")
-    key = _find(token)
-    hashed = keyed_hash(pepper(), token.text)
+    key, hashed = _presented(text)
     if key is None or not _is_current(key, hashed, now):
         raise TokenRefused("unknown or replaced")
     reason = _refusal(key, address, now)
@@ -124,6 +131,10 @@ def changes_before(text: str) -> tuple[str, int]:
 
     Call it before ``verify_opaque``: a change after this makes what was remembered stale.
     """
+    imported = parse_imported(text)
+    if imported is not None:
+        tenant_id = _tenant_of_imported(keyed_hash(pepper(), imported))
+        return tenant_id, current_changes(tenant_id)
     token = parse(text)
     if token is None:
         raise TokenRefused("shape")
@@ -174,9 +185,14 @@ def get_api_key(caller: Caller, key_id: str, *, principal_id: str | None = None)
 
 
 def stamp_last_used(key: ApiKey, now: datetime) -> None:
-    """Note the use, at most once a minute; a lost race changes nothing that matters."""
-    if key.last_used_at is None or (now - key.last_used_at).total_seconds() >= LAST_USED_SECONDS:
-        ApiKey.objects.for_tenant(key.tenant_id).filter(id=key.id).update(last_used_at=now)
+    """Note the use, at most once a minute; never fails a request, not even on a full disk."""
+    if key.last_used_at is not None and (now - key.last_used_at).total_seconds() < LAST_USED_SECONDS:
+        return
+    try:
+        with transaction.atomic():
+            ApiKey.objects.for_tenant(key.tenant_id).filter(id=key.id).update(last_used_at=now)
+    except DatabaseError as error:
+        log.warning("api_key.use_not_noted", reason=type(error).__name__)
 
 
 def pepper() -> bytes:
@@ -197,6 +213,28 @@ def _tenant_of_key(key_id: str) -> str:
     if tenant_id is None:
         raise TokenRefused("unknown")
     return str(tenant_id)
+
+
+def _tenant_of_imported(hashed: str) -> str:
+    """A token made elsewhere may be deleted here and imported there, so its tenant is asked for each time."""
+    tenant_id = ApiKey.unscoped.filter(imported_hash=hashed).values_list("tenant_id", flat=True).first()
+    if tenant_id is None:
+        raise TokenRefused("unknown")
+    return str(tenant_id)
+
+
+def _presented(text: str) -> tuple[ApiKey | None, str]:
+    """Return the key a text names, if there is one, and the keyed hash of the text; raises ``TokenRefused``."""
+    imported = parse_imported(text)
+    if imported is not None:
+        hashed = keyed_hash(pepper(), imported)
+        return ApiKey.unscoped.select_related("principal", "environment__tenant").filter(
+            imported_hash=hashed
+        ).first(), hashed
+    token = parse(text)
+    if token is None:
+        raise TokenRefused("shape")
+    return _find(token), keyed_hash(pepper(), token.text)
 
 
 def _find(token: OpaqueToken) -> ApiKey | None:

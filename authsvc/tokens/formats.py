@@ -4,6 +4,8 @@ PURE.
 Types: ``ask`` API key, ``agw`` gateway token, ``acs`` client secret, ``ads`` device secret, ``art`` refresh token.
 The id has 16 and the secret 43 characters of base62 (256 bits), the checksum is CRC-32 over everything before it in
 6 characters of base62, so a scanner needs no database. ``PATTERN`` is published in ``docs/reference/tokens.md``.
+
+A gateway token that another product made, 64 hex digits without type or id, can be imported and is recognised here.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _PARSED = re.compile(
     r"(?P<type>a(?:sk|gw|cs|ds|rt))_(?P<environment>[a-z][a-z0-9-]{0,62})_(?P<id>[0-9A-Za-z]{16})_"
     r"(?P<secret>[0-9A-Za-z]{43})(?P<checksum>[0-9A-Za-z]{6})\Z"
 )
+_IMPORTED = re.compile(r"[0-9a-f]{64}|[0-9A-F]{64}")
+LEAST_DIGITS = 8  # a random text of 64 hex digits with fewer different ones does not happen
 _SHAPED = re.compile(r"a(?:sk|gw|cs|ds|rt)_")
 
 
@@ -69,9 +73,15 @@ def parse(text: str) -> OpaqueToken | None:
     return OpaqueToken(TokenType(match["type"]), match["environment"], match["id"], SecretText(text))
 
 
+def parse_imported(text: str) -> SecretText | None:
+    """Return the text when it has the shape of a gateway token made elsewhere: 64 hex digits, and random ones."""
+    is_shaped = len(text) == 64 and _IMPORTED.fullmatch(text) is not None
+    return SecretText(text) if is_shaped and len(set(text)) >= LEAST_DIGITS else None
+
+
 def is_opaque_shaped(text: str) -> bool:
-    """True when the text starts like one of our opaque tokens."""
-    return bool(_SHAPED.match(text))
+    """True when the text starts like one of our opaque tokens, or is shaped like an imported one."""
+    return bool(_SHAPED.match(text)) or parse_imported(text) is not None
 
 
 def checksum(body: str) -> str:

@@ -248,6 +248,9 @@ class ApiKey(EnvironmentOwned):
     principal = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=200, blank=True)
     secret_hash = models.CharField(max_length=64)
+    imported_hash = models.CharField(
+        max_length=64, null=True, blank=True, unique=True, help_text="Finds a token that was made elsewhere."
+    )
     previous_secret_hash = models.CharField(max_length=64, blank=True)
     previous_valid_until = models.DateTimeField(null=True, blank=True)
     last_four = models.CharField(max_length=4)

@@ -1,14 +1,44 @@
-"""The readable API page.
+"""The description of the API, for programs and for people.
 
-Swagger's files are served by us, its script from a second address, so the strict policy holds.
+It is the same for everybody, so each process makes it once. Swagger's files are served by us, its script from a second
+address, so the strict policy holds.
 """
 
 from __future__ import annotations
 
-from drf_spectacular.views import SpectacularSwaggerSplitView
+from functools import lru_cache
+from typing import Any
+
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+READ = ["get", "head"]  # DRF would answer OPTIONS with a page that has no template
+
+
+class ApiDescription(SpectacularAPIView):
+    """``/api/schema/``: OpenAPI 3 in YAML or JSON."""
+
+    http_method_names = READ
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request) -> Response:
+        """Return the description."""
+        return Response(described())
 
 
 class ApiDocs(SpectacularSwaggerSplitView):
     """``/api/docs/``."""
 
+    http_method_names = READ
+
     url_name = "schema"
+
+
+@lru_cache(maxsize=1)
+def described() -> dict[str, Any]:
+    """Return the OpenAPI document of every route."""
+    document: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+    return document

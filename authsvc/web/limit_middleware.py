@@ -23,13 +23,17 @@ from authsvc.web.limits import (
     SENSITIVE,
     SENSITIVE_PATHS,
     Tally,
+    TenantRates,
     address_key,
     effective_limits,
     limit_of_path,
     limits_apply,
+    own_rates,
+    rates_of_tenant,
     take_login,
 )
 from authsvc.web.problems import Problem, TooManyRequests
+from authsvc.web.token_bucket import Rate
 
 TALLY = "limit_tally"
 
@@ -85,10 +89,24 @@ class CallerThrottle(BaseThrottle):
 
 
 def take_principal(request: HttpRequest, caller: Caller) -> None:
-    """Take from the bucket of the principal; raises ``TooManyRequests``."""
+    """Take from the bucket of the principal, at its tenant's rates; raises ``TooManyRequests``."""
     tally = tally_of(request)
-    if tally is not None:
-        tally.take(PRINCIPAL, f"{caller.tenant_id}:{caller.principal_id}", now=microseconds())
+    if tally is None:
+        return
+    rates = count_for_tenant(request, caller.tenant_id)
+    own = None if rates.general is None else Rate(rates.general)
+    tally.take(PRINCIPAL, f"{caller.tenant_id}:{caller.principal_id}", now=microseconds(), rate=own)
+
+
+def count_for_tenant(request: HttpRequest, tenant_id: str) -> TenantRates:
+    """Count a request, now proven to be of a tenant, against that tenant's own rates; raises ``TooManyRequests``."""
+    tally = tally_of(request)
+    if tally is None:
+        return TenantRates()
+    rates, address = rates_of_tenant(tenant_id), address_key(request)
+    for limit, rate in own_rates(rates):
+        tally.hand_over(limit, address, to=f"{tenant_id}:{address}", now=microseconds(), rate=rate)
+    return rates
 
 
 def tally_of(request: HttpRequest) -> Tally | None:

@@ -31,6 +31,10 @@ class BucketStore(Protocol):
         """Return the verdict; raises ``StoreUnavailable``."""
         ...
 
+    def give_back(self, key: str, rate: Rate) -> None:
+        """Put one request back that turned out to count elsewhere; raises ``StoreUnavailable``."""
+        ...
+
 
 class MemoryStore:
     """Buckets of one process. Full ones are forgotten; of too many, those that were used least."""
@@ -47,6 +51,12 @@ class MemoryStore:
                 self._forget(now)
             self._buckets[key], verdict = take(self._buckets.get(key, 0), rate, now=now)
         return verdict
+
+    def give_back(self, key: str, rate: Rate) -> None:
+        """Put one request back."""
+        with self._lock:
+            if key in self._buckets:
+                self._buckets[key] -= rate.interval
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -73,6 +83,13 @@ class CarefulStore:
                 self._away_until = now + AWAY_MICROSECONDS
                 log.warning("limits.store_unavailable", reason=type(reason.__cause__).__name__)
         return self._own.take(key, rate.halved(), now=now)
+
+    def give_back(self, key: str, rate: Rate) -> None:
+        """Put one request back; while the shared store is away a request stays counted."""
+        try:
+            self._shared.give_back(key, rate)
+        except StoreUnavailable as reason:
+            log.warning("limits.store_unavailable", reason=type(reason.__cause__).__name__)
 
 
 @lru_cache(maxsize=1)

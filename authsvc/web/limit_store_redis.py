@@ -24,6 +24,7 @@ local life = math.ceil((after - now) / 1000) + 1000
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', string.format('%.0f', life))
 return {1, string.format('%.0f', after), string.format('%.0f', now)}
 """
+GIVE_BACK = "if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('DECRBY', KEYS[1], ARGV[1]) end"
 
 
 class RedisStore:
@@ -34,6 +35,7 @@ class RedisStore:
             url, socket_timeout=SECONDS_TO_ANSWER, socket_connect_timeout=SECONDS_TO_ANSWER, retry=None
         )
         self._script = self._client.register_script(SCRIPT)
+        self._give_back = self._client.register_script(GIVE_BACK)
 
     def take(self, key: str, rate: Rate, *, now: int) -> Verdict:
         """Return the verdict; raises ``StoreUnavailable``."""
@@ -44,3 +46,10 @@ class RedisStore:
             raise StoreUnavailable from error
         verdict = allowed if int(taken) else refused
         return verdict(int(full_at), rate, now=int(moment))
+
+    def give_back(self, key: str, rate: Rate) -> None:
+        """Put one request back; raises ``StoreUnavailable``."""
+        try:
+            self._give_back(keys=[PREFIX + key], args=[rate.interval])
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable from error

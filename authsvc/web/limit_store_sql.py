@@ -30,6 +30,7 @@ UPSERT = (  # every name in these statements is a constant
 )
 READ = f"SELECT full_at FROM {TABLE} WHERE key = %(key)s"  # noqa: S608 - the name is a constant
 FORGET = f"DELETE FROM {TABLE} WHERE full_at < %(now)s"  # noqa: S608
+GIVE_BACK = f"UPDATE {TABLE} SET full_at = full_at - %(interval)s WHERE key = %(key)s"  # noqa: S608
 ONE_IN = 1000  # requests between two sweeps of full buckets, on average
 
 
@@ -59,6 +60,13 @@ class SqlStore:
             raise StoreUnavailable from error
         full_at = stands[0] if stands else now + rate.capacity
         return refused(believed(full_at, rate, now=now), rate, now=now)
+
+    def give_back(self, key: str, rate: Rate) -> None:
+        """Put one request back; raises ``StoreUnavailable``."""
+        try:
+            self._execute(GIVE_BACK, {"key": key, "interval": rate.interval})
+        except (DatabaseError, sqlite3.Error, OSError) as error:
+            raise StoreUnavailable from error
 
 
 def sql_store() -> SqlStore:

@@ -3,7 +3,9 @@
 Token buckets guard the API: per client address always, tighter where a view is sensitive, and per principal once one
 is known. Health and metrics share a bucket of their own, so probes never use up a client's. The admin's login has
 fixed windows (django-ratelimit) per address, and per name at an address: nobody locks a person out from elsewhere.
-Nothing switches limits off in production; ``AUTHSVC_DEMO_LIMITS=off`` lifts them in development.
+A tenant may have rates of its own: as soon as the caller is known, its request counts against them and is given back
+to the bucket it was first taken from. Nothing switches limits off in production; ``AUTHSVC_DEMO_LIMITS=off`` lifts
+them in development.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.utils.module_loading import import_string
 from django_ratelimit.core import get_usage
 from redis import RedisError
 
@@ -35,6 +38,14 @@ class Limit:
 
     name: str
     rate: Callable[[], Rate]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRates:
+    """What one tenant may ask a minute; ``None`` is what everybody may."""
+
+    general: int | None = None
+    sensitive: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +102,19 @@ class Tally:
 
     verdicts: list[tuple[Limit, Verdict]] = field(default_factory=list)
 
-    def take(self, limit: Limit, key: str, *, now: int) -> None:
+    def take(self, limit: Limit, key: str, *, now: int, rate: Rate | None = None) -> None:
         """Take one request from a bucket; raises ``TooManyRequests`` with ``Retry-After``."""
-        verdict = bucket_store().take(f"{limit.name}:{key}"[:100], limit.rate(), now=now)
+        verdict = bucket_store().take(_bucket(limit, key), rate or limit.rate(), now=now)
         self.verdicts.append((limit, verdict))
         if not verdict.allowed:
             raise over_limit(verdict.retry_after_seconds)
+
+    def hand_over(self, limit: Limit, key: str, *, to: str, now: int, rate: Rate) -> None:
+        """Count against another bucket what was taken from this one, if it was; raises ``TooManyRequests``."""
+        if any(taken is limit for taken, _ in self.verdicts):
+            bucket_store().give_back(_bucket(limit, key), limit.rate())
+            self.verdicts = [entry for entry in self.verdicts if entry[0] is not limit]
+            self.take(limit, to, now=now, rate=rate)
 
     def headers(self) -> dict[str, str]:
         """Return the header fields: the scarcest bucket in ``X-RateLimit-*``, every one in ``RateLimit``."""
@@ -115,6 +133,22 @@ class Tally:
 def limits_apply() -> bool:
     """False only in development, where ``AUTHSVC_DEMO_LIMITS=off`` lifts them for load and attack runs."""
     return bool(settings.PRODUCTION or settings.AUTHSVC_DEMO_LIMITS != "off")
+
+
+def rates_of_tenant(tenant_id: str) -> TenantRates:
+    """Return the rates a tenant has of its own; the floor that knows tenants is named in the settings."""
+    ask: Callable[[str], TenantRates] = import_string(settings.LIMITS_OF_TENANT)
+    return ask(tenant_id)
+
+
+def own_rates(rates: TenantRates) -> Sequence[tuple[Limit, Rate]]:
+    """Return the limits by address that a tenant's own rates replace."""
+    found = []
+    if rates.general is not None:
+        found += [(GENERAL, Rate(rates.general)), (FORWARD_AUTH, Rate(rates.general * FORWARD_AUTH_FACTOR))]
+    if rates.sensitive is not None:
+        found += [(SENSITIVE, Rate(rates.sensitive))]
+    return found
 
 
 def limit_of_path(path: str) -> Limit | None:
@@ -160,6 +194,10 @@ def _take_window(request: HttpRequest, group: str, key: str, rate: str) -> None:
         raise Unavailable(headers={"Retry-After": "5"}) from error
     if usage and usage["should_limit"]:
         raise over_limit(max(1, math.ceil(usage["time_left"])))
+
+
+def _bucket(limit: Limit, key: str) -> str:
+    return f"{limit.name}:{key}"[:100]
 
 
 def _item(limit: Limit, verdict: Verdict) -> str:

@@ -8,6 +8,7 @@ from drf_spectacular.openapi import AutoSchema
 from rest_framework import serializers
 
 from authsvc.web.pagination import MAXIMUM
+from authsvc.web.scope_rules import PROOF_IN_BODY
 
 
 class ProblemDocument(serializers.Serializer[Any]):
@@ -47,7 +48,7 @@ LIST_PARAMETERS = [
 
 
 class HouseSchema(AutoSchema):
-    """Adds the common problems and the required scope to each operation."""
+    """Adds the common problems and the required scope to each operation, and tells pages from lists."""
 
     def get_operation(self, *args: Any, **options: Any) -> Any:
         """Return the operation with its problems and, for lists, the page parameters."""
@@ -62,14 +63,30 @@ class HouseSchema(AutoSchema):
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
             operation["x-required-scope"] = scope
+        if scope == PROOF_IN_BODY:
+            operation["security"] = []
         if getattr(self.view, "lists", False) and self.method == "GET":
             operation.setdefault("parameters", []).extend(LIST_PARAMETERS)
+            content = operation["responses"]["200"]["content"]["application/json"]
+            content["schema"] = page_of(content["schema"])
         return operation
 
+    def get_auth(self) -> list[dict[str, list[str]]]:
+        """Return the one proof every API view takes; the settings describe it."""
+        return [{"bearer": []}]
+
     def get_operation_id(self) -> str:
-        """Return an id made of the method and the view's name."""
-        return f"{self.method.lower()}{type(self.view).__name__}"
+        """Return an id made of the method and the view's name, which two addresses may share."""
+        owner = "OfAgent" if "{agent}" in self.path else ""
+        return f"{self.method.lower()}{type(self.view).__name__}{owner}"
 
     def get_tags(self) -> list[str]:
         """Return the area: the first part of the path below the version."""
         return [self.path.removeprefix("/api/v1/").split("/")[0] or "api"]
+
+
+def page_of(rows: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of one page whose ``results`` are ``rows``."""
+    link = {"type": "string", "nullable": True}
+    properties = {"next": link, "previous": link, "results": rows}
+    return {"type": "object", "properties": properties, "required": list(properties)}

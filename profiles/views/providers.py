@@ -59,12 +59,18 @@ class ProviderOutput(serializers.Serializer[Any]):
     own_entry = serializers.DictField(allow_null=True)
 
 
+class ProvidersOutput(serializers.Serializer[Any]):
+    """Every known provider at once."""
+
+    results = ProviderOutput(many=True)
+
+
 class ProviderList(ApiView):
     """Every known provider."""
 
     required_scopes = {"GET": "profiles:read"}
 
-    @extend_schema(responses=ProviderOutput(many=True))
+    @extend_schema(responses=ProvidersOutput)
     def get(self, request: Request) -> Response:
         """List the catalogue; a provider that is not in it is accepted all the same."""
         return Response({"results": provider_documents(self.caller)})

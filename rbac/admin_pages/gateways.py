@@ -17,7 +17,13 @@ from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, shown_key
 from rbac.claim_mapping import SOURCES
 from rbac.models import Gateway, GatewayKind
-from rbac.services.gateways import create_gateway, delete_gateway, issue_gateway_token, update_gateway
+from rbac.services.gateways import (
+    create_gateway,
+    delete_gateway,
+    import_gateway_token,
+    issue_gateway_token,
+    update_gateway,
+)
 
 SEEN = ("fetched_kids", "fetched_at", "acknowledged_kids", "acknowledged_at", "claims")
 
@@ -53,6 +59,31 @@ class ClaimsForm(forms.Form):
         return {claim.strip(): source.strip() for claim, _, source in pairs}
 
 
+class GatewayTokenImportForm(forms.Form):
+    """A gateway token that exists already."""
+
+    token = forms.CharField(
+        max_length=64,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="64 hex digits, as the gateway has it now; only a keyed hash is kept.",
+    )
+    name = forms.CharField(max_length=200, required=False)
+
+
+class AllowedForm(forms.Form):
+    """Who may come at all."""
+
+    allowed_principals = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "cols": 60, "spellcheck": "false"}),
+        help_text="Ids of service accounts (svc_…) and devices (dev_…), one a line; empty: whoever has a right.",
+    )
+
+    def clean_allowed_principals(self) -> list[str]:
+        """Return the ids."""
+        return lines(self.cleaned_data["allowed_principals"])
+
+
 @admin.register(Gateway)
 class GatewayAdmin(HouseAdmin):
     """Agent servers that trust our tokens."""
@@ -61,7 +92,19 @@ class GatewayAdmin(HouseAdmin):
     list_filter = (PlaceFilter,)
     search_fields = ("id", "name", "audience")
     list_select_related = ("environment__tenant",)
-    fields = ("id", "name", "kind", "audience", "environment", "algorithm", "admin_scope", "url", *SEEN, "created_at")
+    fields = (
+        "id",
+        "name",
+        "kind",
+        "audience",
+        "environment",
+        "algorithm",
+        "admin_scope",
+        "url",
+        "allowed_principals",
+        *SEEN,
+        "created_at",
+    )
     readonly_fields = fields
     service_add_form = GatewayForm
     add_scope = "gateways:write"
@@ -80,10 +123,6 @@ class GatewayAdmin(HouseAdmin):
         )
         return f"Gateway {gateway} is registered; its audience is {gateway.audience}."
 
-    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
-        """Return the present claims, one a line."""
-        return {"claims": "\n".join(f"{claim}={source}" for claim, source in row.claims.items())}
-
     @staticmethod
     def _issue(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> ShownOnce:
         issued = issue_gateway_token(caller, gateway=row, name=fields["name"], now=now)
@@ -95,6 +134,21 @@ class GatewayAdmin(HouseAdmin):
         return f"Tokens for {row} carry {', '.join(row.claims) or 'no further claims'} from now on."
 
     @staticmethod
+    def _allow(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> str:
+        update_gateway(caller, gateway=row, allowed_principals=fields["allowed_principals"], now=now)
+        return f"{len(row.allowed_principals) or 'All'} principals with a right may come to {row}."
+
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Return the form as things are now, one a line."""
+        claims = "\n".join(f"{claim}={source}" for claim, source in row.claims.items())
+        return {"allowed_principals": "\n".join(row.allowed_principals), "claims": claims}
+
+    @staticmethod
+    def _import(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> str:
+        import_gateway_token(caller, gateway=row, token=fields["token"], name=fields["name"], now=now)
+        return f"{row} is known by its token from now on; a new one is due after 30 days."
+
+    @staticmethod
     def _delete(caller: Caller, row: Gateway, _fields: Fields, now: datetime) -> str:
         name = row.name
         delete_gateway(caller, gateway=row, now=now)
@@ -103,5 +157,7 @@ class GatewayAdmin(HouseAdmin):
     service_actions = (
         ServiceAction("token", "Issue gateway token", "gateways:write", GatewayTokenForm, _issue),
         ServiceAction("claims", "Choose claims", "gateways:write", ClaimsForm, _claims),
+        ServiceAction("import-token", "Import its token", "gateways:write", GatewayTokenImportForm, _import),
+        ServiceAction("allow", "Choose who may come", "gateways:write", AllowedForm, _allow),
         ServiceAction("delete", "Delete", "gateways:write", NothingForm, _delete, is_dangerous=True),
     )

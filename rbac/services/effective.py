@@ -51,7 +51,12 @@ def effective_scopes(*, tenant_id: str, principal_id: str, gateway: Gateway | No
 
 
 def effective_rights(*, tenant_id: str, principal_id: str, gateway: Gateway | None, now: datetime) -> EffectiveRights:
-    """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything."""
+    """Return what ``effective_scopes`` does, with the time until which it holds if nobody changes anything.
+
+    A gateway that lists who may come has no rights for anybody else, whatever was granted.
+    """
+    if gateway is not None and not is_welcome(gateway, principal_id):
+        return EffectiveRights(frozenset(), None)
     key = (principal_id, gateway.id if gateway else "")
     known = _RIGHTS.find(key)
     if known is not None and known.value[0] <= now and (known.value[1].until is None or now < known.value[1].until):
@@ -79,6 +84,11 @@ def effective_roles(*, tenant_id: str, principal_id: str, gateway: Gateway, now:
     living = grants.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now), role__isnull=False)
     here = living.filter(Q(gateway__isnull=True) | Q(gateway=gateway))
     return sorted(set(here.values_list("role__name", flat=True)))
+
+
+def is_welcome(gateway: Gateway, principal_id: str) -> bool:
+    """True when the gateway lists nobody, or this principal; its own token always opens it."""
+    return not gateway.allowed_principals or principal_id in {*gateway.allowed_principals, gateway.id}
 
 
 def require_may_hand_out(caller: Caller, scopes: Iterable[str], *, gateway: Gateway | None, now: datetime) -> None:

@@ -8,9 +8,10 @@ from datetime import datetime
 from django.db import transaction
 
 from authsvc.audit.record import record
-from authsvc.tenants.models import PrincipalKind
+from authsvc.tenants.models import Principal, PrincipalKind
 from authsvc.tenants.services import create_principal
 from authsvc.tokens.api_keys import IssuedKey, issue_api_key
+from authsvc.tokens.formats import parse_imported
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import ALGORITHMS, DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
 from authsvc.tokens.keys import active_key, create_shared_secret, retire_shared_secrets
@@ -76,11 +77,20 @@ def update_gateway(
     admin_scope: str | None = None,
     url: str | None = None,
     claims: Mapping[str, str] | None = None,
+    allowed_principals: Sequence[str] | None = None,
     now: datetime,
 ) -> Gateway:
-    """Change a gateway; its audience stays, tokens out there carry it."""
+    """Change a gateway; its audience stays, tokens out there carry it. Raises ``ValidationFailed``."""
     mapping = None if claims is None else checked_mapping(claims)
-    new = {"name": name, "algorithm": algorithm, "admin_scope": admin_scope, "url": url, "claims": mapping}
+    new: dict[str, object] = {
+        "name": name,
+        "algorithm": algorithm,
+        "admin_scope": admin_scope,
+        "url": url,
+        "claims": mapping,
+    }
+    if allowed_principals is not None:
+        new["allowed_principals"] = _checked_principals(caller, allowed_principals)
     changed = [field for field, value in new.items() if value is not None]
     if algorithm is not None:
         _require_algorithm(algorithm)
@@ -153,6 +163,27 @@ def issue_gateway_token(
     )
 
 
+def import_gateway_token(
+    caller: Caller, *, gateway: Gateway, token: str, name: str, expires_at: datetime | None = None, now: datetime
+) -> IssuedKey:
+    """Accept a gateway token that exists already, 64 random hex digits; raises ``ValidationFailed`` at ``token``.
+
+    Only its keyed hash is kept. A rotation replaces it by one of ours; until the overlap ends both work.
+    """
+    text = parse_imported(token)
+    if text is None:
+        raise ValidationFailed(errors={"token": ["Give 64 random hex digits, all of one case."]})
+    return issue_api_key(
+        caller,
+        principal=gateway.principal,
+        kind=ApiKeyKind.GATEWAY_TOKEN,
+        name=name,
+        expires_at=expires_at,
+        imported=text,
+        now=now,
+    )
+
+
 def get_gateway(caller: Caller, gateway_id: str) -> Gateway:
     """Return a gateway of the caller's environment; raises ``NotFound``."""
     gateway = Gateway.objects.for_environment(caller).select_related("principal").filter(id=gateway_id).first()
@@ -165,6 +196,16 @@ def find_gateway_by_audience(*, tenant_id: str, environment_id: str, audience: s
     """Return the gateway of an audience in one environment, if it is registered."""
     gateways = Gateway.objects.for_tenant(tenant_id).filter(environment_id=environment_id)
     return gateways.filter(audience=audience).first()
+
+
+def _checked_principals(caller: Caller, ids: Sequence[str]) -> list[str]:
+    """Return the ids of service accounts and devices of the caller's environment, each once."""
+    wanted = sorted(set(ids))
+    rows = Principal.objects.for_environment(caller).filter(id__in=wanted).exclude(kind=PrincipalKind.GATEWAY)
+    unknown = set(wanted) - set(rows.values_list("id", flat=True))
+    if unknown:
+        raise ValidationFailed(errors={"allowed_principals": [f"No such principal: {sorted(unknown)[0][:60]!r}."]})
+    return wanted
 
 
 def _require_algorithm(algorithm: str) -> None:

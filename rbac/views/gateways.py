@@ -18,6 +18,7 @@ from rbac.serializers import (
     GatewayChange,
     GatewayInput,
     GatewayOutput,
+    GatewayTokenImportInput,
     GatewayTokenInput,
     IssuedKeyOutput,
     KeyOutput,
@@ -32,6 +33,7 @@ from rbac.services.gateways import (
     create_gateway,
     delete_gateway,
     get_gateway,
+    import_gateway_token,
     issue_gateway_token,
     update_gateway,
     use_shared_secret,
@@ -101,6 +103,21 @@ class GatewayTokenList(ApiView):
         gateway = get_gateway(self.caller, gateway_id)
         issued = issue_gateway_token(self.caller, gateway=gateway, **self.fields(GatewayTokenInput), now=self.now)
         return shown_once(issued, status=201)
+
+
+class GatewayTokenImport(ApiView):
+    """A gateway token that exists already."""
+
+    required_scopes = {"POST": "gateways:write"}
+    sensitive = True
+
+    @extend_schema(request=GatewayTokenImportInput, responses={201: KeyOutput})
+    def post(self, request: Request, gateway_id: str) -> Response:
+        """Accept a token of 64 hex digits that the gateway has already; only its keyed hash is kept."""
+        gateway = get_gateway(self.caller, gateway_id)
+        fields = self.fields(GatewayTokenImportInput)
+        imported = import_gateway_token(self.caller, gateway=gateway, **fields, now=self.now)
+        return Response(KeyOutput(imported.key).data, status=201)
 
 
 class GatewayTokenDetail(ApiView):

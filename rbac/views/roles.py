@@ -19,6 +19,7 @@ from rbac.serializers import (
     RoleOutput,
     ScopeInput,
     ScopeOutput,
+    ScopesOutput,
     TenantScopeOutput,
 )
 from rbac.services.gateways import get_gateway
@@ -119,7 +120,7 @@ class ScopeList(ApiView):
 
     required_scopes = {"GET": ANY_CALLER, "POST": "roles:write"}
 
-    @extend_schema(responses=ScopeOutput(many=True))
+    @extend_schema(responses=ScopesOutput)
     def get(self, request: Request) -> Response:
         """List the catalogue and what the tenant added, with a sentence for each scope."""
         added = [

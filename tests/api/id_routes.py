@@ -5,6 +5,7 @@ A test compares this table with the URL resolver, so a new route is missing here
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -184,6 +185,7 @@ def _pairing_code(place: Place) -> dict[str, Any]:
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
 SECRET = {"kind": "api_key", "value": "sk-ant-api03-" + "n" * 80}
+HEX_TOKEN = hashlib.sha256(b"made elsewhere").hexdigest()
 KEYS = "/service-accounts/{account_id}/keys"
 TOKENS = "/gateways/{gateway_id}/tokens"
 PAIRING = "/channels/{channel_id}/pairing"
@@ -213,6 +215,7 @@ CASES = (
     Case("DELETE", "/gateways/{gateway_id}", owner=204),
     Case("GET", TOKENS),
     Case("POST", TOKENS, {"name": "new"}, owner=201),
+    Case("POST", TOKENS + "/import", {"token": HEX_TOKEN}, owner=201),
     Case("GET", TOKENS + "/{key_id}", prepare=gateway_token),
     Case("DELETE", TOKENS + "/{key_id}", {}, owner=204, prepare=gateway_token),
     Case("POST", TOKENS + "/{key_id}/rotate", {}, prepare=gateway_token),

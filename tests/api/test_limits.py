@@ -39,6 +39,20 @@ def test_burst_of_limit_plus_one_last_is_429_with_problem(world: World, settings
     assert last["X-RateLimit-Limit"] == "5"
 
 
+def test_one_more_passes_after_sixty_seconds_by_the_limit(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, passed = microseconds(), [0]
+    monkeypatch.setattr("authsvc.web.limit_middleware.microseconds", lambda: start + passed[0])
+
+    def ask() -> int:
+        return int(Api().get("/me").status_code)
+
+    assert [ask() for _ in range(101)] == [401] * 100 + [429]
+    passed[0] = 599_999  # one microsecond less than 60 s / 100
+    assert ask() == 429
+    passed[0] = 600_000
+    assert [ask(), ask()] == [401, 429]
+
+
 @pytest.fixture
 def _no_time_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     moment = microseconds()

@@ -14,10 +14,12 @@ from authsvc.web.limit_store import BucketStore, CarefulStore, MemoryStore, Stor
 from authsvc.web.limit_store_redis import RedisStore
 from authsvc.web.limit_store_sql import SqliteFile, SqlStore, execute_in_database
 from authsvc.web.token_bucket import Rate, Verdict
+from tests.scale import scaled
 from tests.servers import redis
 
-SLOW = Rate(50, 3600)  # refills too slowly to matter within a test
-PROCESSES, THREADS, REQUESTS = 4, 8, 400
+SLOW = Rate(50, 50 * 86_400)  # refills once a day: no run lasts long enough for one request more
+PROCESSES, THREADS, REQUESTS = 4, 8, scaled(400, 64_000)
+SECONDS_FOR_ALL = scaled(60, 900)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,14 @@ def test_store_burst_allows_exactly_the_limit_counting_down(store: BucketStore) 
 def test_store_keys_do_not_share_a_bucket(store: BucketStore) -> None:
     rate = Rate(1, 3600)
     assert [store.take(key, rate, now=now()).allowed for key in ("a", "b", "a", "b")] == [True, True, False, False]
+
+
+def test_request_given_back_can_be_taken_again(store: BucketStore) -> None:
+    rate = Rate(2, 86_400)
+    assert [store.take("k", rate, now=now()).allowed for _ in range(3)] == [True, True, False]
+    store.give_back("k", rate)
+    store.give_back("never taken", rate)
+    assert [store.take("k", rate, now=now()).allowed for _ in range(2)] == [True, False]
 
 
 def test_sql_store_refills_by_the_clock(tmp_path: Path) -> None:
@@ -89,7 +99,7 @@ def test_four_processes_of_eight_threads_pass_exactly_the_limit(kind: str, tmp_p
     workers = [context.Process(target=count_allowed, args=(make, place, result)) for _ in range(PROCESSES)]
     for worker in workers:
         worker.start()
-    counts = [result.get(timeout=60) for _ in workers]
+    counts = [result.get(timeout=SECONDS_FOR_ALL) for _ in workers]
     for worker in workers:
         worker.join(30)
     assert sum(counts) == SLOW.limit
@@ -109,6 +119,10 @@ class Away:
             raise StoreUnavailable
         return Verdict(True, rate, rate.limit - 1, 0)
 
+    def give_back(self, key: str, rate: Rate) -> None:
+        if self.is_away:
+            raise StoreUnavailable
+
 
 def test_store_away_counts_at_half_the_rate_and_asks_again_after_five_seconds() -> None:
     shared, start = Away(), now()
@@ -116,6 +130,7 @@ def test_store_away_counts_at_half_the_rate_and_asks_again_after_five_seconds() 
     verdicts = [store.take("k", Rate(10), now=start) for _ in range(7)]
     assert [verdict.allowed for verdict in verdicts] == [True] * 5 + [False] * 2
     assert shared.asked == 1
+    store.give_back("k", Rate(10))  # stays counted, and fails nobody
     shared.is_away = False
     assert store.take("k", Rate(10), now=start + 5_000_000).remaining == 9
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -12,6 +14,7 @@ from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
+from authsvc.tenants.limits import set_limits
 from authsvc.tenants.models import Environment, Tenant, TenantState
 from authsvc.tenants.operators import require_second_factor
 from authsvc.tenants.services import (
@@ -47,6 +50,13 @@ class TenantForm(forms.Form):
     name = forms.CharField(max_length=200)
 
 
+class LimitsForm(forms.Form):
+    """Requests a minute; the bounds are the service's."""
+
+    general_limit = forms.IntegerField(required=False, help_text="1 to 1000 a minute; empty for the service's own.")
+    sensitive_limit = forms.IntegerField(required=False, help_text="1 to 100 a minute; empty for the service's own.")
+
+
 @admin.register(Tenant)
 class TenantAdmin(PlatformAdmin):
     """The customer boundary."""
@@ -62,6 +72,8 @@ class TenantAdmin(PlatformAdmin):
         "access_token_ttl_seconds",
         "credential_warn_seconds",
         "lease_ttl_seconds",
+        "general_limit",
+        "sensitive_limit",
         "require_mfa",
         "created_at",
     )
@@ -93,10 +105,21 @@ class TenantAdmin(PlatformAdmin):
         require_second_factor(caller, tenant=row, is_required=not row.require_mfa, now=now)
         return f"{row} {'requires' if row.require_mfa else 'no longer requires'} a second factor."
 
+    @staticmethod
+    def _set_limits(caller: Caller, row: Tenant, fields: Fields, now: datetime) -> str:
+        general, sensitive = fields["general_limit"], fields["sensitive_limit"]
+        set_limits(caller, tenant=row, general_limit=general, sensitive_limit=sensitive, now=now)
+        return f"{row} may ask {general or 'as usual'} times a minute, {sensitive or 'as usual'} on sensitive routes."
+
+    def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
+        """Return the limits as they are."""
+        return {name: getattr(row, name) for name in action.form.base_fields if name in LimitsForm.base_fields}
+
     def place_of(self, row: Tenant) -> None:
         """Name no environment: a tenant lies above them."""
 
     service_actions = (
+        ServiceAction("limits", "Set limits", "authsvc:admin", LimitsForm, _set_limits),
         ServiceAction(
             "require-mfa",
             "Require a second factor",
