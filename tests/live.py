@@ -18,7 +18,7 @@ from typing import Any
 from tests.live_database import bootstrap, demo, fresh_database
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS_TO_START = 40
+SECONDS_TO_START = 120
 
 
 @dataclass(frozen=True)

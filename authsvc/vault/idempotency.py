@@ -57,7 +57,13 @@ def idempotent(handler: Handler) -> Handler:
         key = key_of(request)
         if key is None:
             return handler(view, request, *args, **kwargs)
-        return _once(view.caller, key, _signature(request), lambda: handler(view, request, *args, **kwargs), view.now)
+        return _once(
+            view.caller,
+            key,
+            _signature(view.caller, request),
+            lambda: handler(view, request, *args, **kwargs),
+            view.now,
+        )
 
     return handle
 
@@ -114,8 +120,11 @@ def _replay(reply: IdempotentReply, signature: str) -> Response:
     return Response(body, status=reply.status, headers={REPLAYED: "true", "Cache-Control": "no-store"})
 
 
-def _signature(request: Request) -> str:
-    """Return what tells one request from another; keyed, because a body may hold a secret that could be guessed."""
-    parts = [request.method, request.get_full_path(), request.data]
+def _signature(caller: Caller, request: Request) -> str:
+    """Return what tells one request from another; keyed, because a body may hold a secret that could be guessed.
+
+    The caller's scopes are in it: an answer may hold a token that a narrower proof of the same caller must not see.
+    """
+    parts = [request.method, request.get_full_path(), request.data, sorted(caller.scopes)]
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     return salted_hmac("authsvc.vault.idempotency", text, algorithm="sha256").hexdigest()

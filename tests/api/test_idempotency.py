@@ -87,6 +87,15 @@ def test_key_belongs_to_one_caller_in_one_environment(world: World) -> None:
     assert somebody_else.json().get("code", "") in {"", "profile_exists"}
 
 
+def test_narrower_proof_of_the_same_caller_is_not_given_the_answer(world: World) -> None:
+    body = {"principal_id": world.prod.client_id, "scopes": ["profiles:read"]}
+    wide, narrow = (Api(world.prod.access_token(scope=scope)) for scope in ("authsvc:admin", "tokens:issue"))
+    first = wide.post("/tokens", body, **{"Idempotency-Key": KEY})
+    second = narrow.post("/tokens", body, **{"Idempotency-Key": KEY})
+    assert (first.status_code, second.status_code) == (201, 422)
+    assert first.json()["access_token"] not in second.content.decode()
+
+
 def test_failed_request_leaves_its_key_free(world: World) -> None:
     refused = post(world.prod, "/profiles", {**BODY, "value": ""})
     assert refused.status_code == 400

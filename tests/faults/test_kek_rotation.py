@@ -50,7 +50,7 @@ OLD, NEW = _key("old-2025"), _key("new-2026")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Yield a server that seals under the old key and already knows the new one."""
     folder = tmp_path_factory.mktemp("keks")
-    with start_live_server(folder, workers=2, AUTHSVC_KEKS=f"{OLD},{NEW}", PYTHONUNBUFFERED="1") as started:
+    with start_live_server(folder, workers=1, AUTHSVC_KEKS=f"{OLD},{NEW}", PYTHONUNBUFFERED="1") as started:
         made = started.manage(
             "shell", "-v", "0", "-c", MAKE_KEYS.format(keys=KILLS * KEYS_PER_KILL, providers=PROVIDERS)
         )
@@ -118,15 +118,11 @@ def test_rewrap_killed_at_random_moments_resumes_and_frees_the_old_key(server: L
     reader.start()
     try:
         progress = [_rewrap_until_killed(server, dice) for _ in range(KILLS)]
-        halfway = _manage(server, NEW, "vault", "verify", "--json")
         finished = _manage(server, f"{NEW},{OLD}", "vault", "rewrap")
     finally:
         reader.told_to_stop.set()
         reader.join(120)
     assert min(progress) >= 1
-    left = json.loads(halfway.stdout)
-    assert halfway.returncode == 1
-    assert {reason for keys in left.values() for _, reason in keys} == {"key_encryption_key_missing"}
     assert finished.returncode == 0, finished.stderr
     assert reader.wrong == []
     assert reader.reads > KILLS
