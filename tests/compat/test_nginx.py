@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import shutil
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Any
 
 import httpx
 import pytest
@@ -20,8 +19,9 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
-from websockets.sync.server import Server, ServerConnection, serve
 
+from tests.compat.agentos import fetch_jwks, on_free_port, running
+from tests.compat.guarded import Guarded, bearer, echo_server, service_token
 from tests.live import ROOT, LiveServer, free_port, start_live_server
 
 pytestmark = pytest.mark.compat
@@ -39,32 +39,20 @@ http {{
 """
 
 
-@dataclass(frozen=True)
-class Guarded:
-    """A gateway behind nginx."""
-
-    live: LiveServer
-    address: str
-
-    @property
-    def place(self) -> dict[str, Any]:
-        return self.live.place("acme/prod")
-
-
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Yield nginx between a WebSocket echo server and a live authsvc that trusts it."""
     folder = tmp_path_factory.mktemp("nginx")
     with (
         start_live_server(folder, AUTHSVC_TRUSTED_PROXIES="127.0.0.1") as live,
-        _echo_server() as upstream,
+        echo_server() as upstream,
         _nginx(folder, live, upstream) as address,
     ):
         yield Guarded(live, address)
 
 
 def test_right_token_connects_and_the_echo_answers(guarded: Guarded) -> None:
-    with connect(f"ws://{guarded.address}/agents", additional_headers=_bearer(_service_token(guarded))) as socket:
+    with connect(f"ws://{guarded.address}/agents", additional_headers=bearer(service_token(guarded))) as socket:
         json.loads(socket.recv(timeout=5))
         socket.send("hello")
         assert socket.recv(timeout=5) == "hello"
@@ -73,10 +61,10 @@ def test_right_token_connects_and_the_echo_answers(guarded: Guarded) -> None:
 @pytest.mark.parametrize("token", ["", "wrong", "foreign", "own api"])
 def test_wrong_or_missing_token_is_401_with_a_challenge(guarded: Guarded, token: str) -> None:
     foreign = guarded.live.place("globex/prod")["gateway"]["token"]
-    proofs = {"foreign": foreign, "own api": _service_token(guarded, audience="")}
+    proofs = {"foreign": foreign, "own api": service_token(guarded, audience="")}
     with (
         pytest.raises(InvalidStatus) as refusal,
-        connect(f"ws://{guarded.address}/agents", additional_headers=_bearer(proofs.get(token, token))),
+        connect(f"ws://{guarded.address}/agents", additional_headers=bearer(proofs.get(token, token))),
     ):
         raise AssertionError("connected")
     assert refusal.value.response.status_code == 401
@@ -84,14 +72,14 @@ def test_wrong_or_missing_token_is_401_with_a_challenge(guarded: Guarded, token:
 
 
 def test_route_the_token_may_not_use_is_403(guarded: Guarded) -> None:
-    answer = httpx.delete(f"http://{guarded.address}/agents/a1", headers=_bearer(_service_token(guarded)))
+    answer = httpx.delete(f"http://{guarded.address}/agents/a1", headers=bearer(service_token(guarded)))
     assert answer.status_code == 403
 
 
 def test_path_that_two_readers_take_differently_is_403(guarded: Guarded) -> None:
-    token = _service_token(guarded)
+    token = service_token(guarded)
     for path in ("/agents/..%2Fworkflows", "/agents/%2e%2e/workflows", "/agents%2fa1"):
-        answer = httpx.get(f"http://{guarded.address}{path}", headers=_bearer(token))
+        answer = httpx.get(f"http://{guarded.address}{path}", headers=bearer(token))
         assert answer.status_code == 403
 
 
@@ -105,7 +93,7 @@ def test_identity_reaches_the_gateway_signed_and_spoofed_fields_never_do(guarded
         "X-Original-URI": "/public",
         "X-Original-Method": "OPTIONS",
     }
-    headers = {**_bearer(_service_token(guarded)), **spoofed}
+    headers = {**bearer(service_token(guarded)), **spoofed}
     with connect(f"ws://{guarded.address}/agents", additional_headers=headers) as socket:
         arrived = {name.lower(): value for name, value in json.loads(socket.recv(timeout=5))}
     assert arrived["x-authsvc-subject"] == guarded.place["client_id"]
@@ -119,62 +107,53 @@ def test_identity_reaches_the_gateway_signed_and_spoofed_fields_never_do(guarded
 
 
 def test_revoked_token_is_refused_within_a_second(guarded: Guarded) -> None:
-    token, key = _service_token(guarded), guarded.place["api_key"]
+    token, key = service_token(guarded), guarded.place["api_key"]
     claims = httpx.post(
-        f"{guarded.live.base_url}/api/v1/decide", json={"token": token, "scope": "agents:read"}, headers=_bearer(key)
+        f"{guarded.live.base_url}/api/v1/decide", json={"token": token, "scope": "agents:read"}, headers=bearer(key)
     ).json()
     assert claims["allowed"] is True
     address = f"http://{guarded.address}/agents"
-    assert httpx.get(address, headers=_bearer(token)).status_code != 401
+    assert httpx.get(address, headers=bearer(token)).status_code != 401
     body = {"principal_id": guarded.place["client_id"], "reason": "test"}
-    revoked = httpx.post(f"{guarded.live.base_url}/api/v1/tokens/revoke-all", json=body, headers=_bearer(key))
+    revoked = httpx.post(f"{guarded.live.base_url}/api/v1/tokens/revoke-all", json=body, headers=bearer(key))
     assert revoked.status_code == 200
     started = time.monotonic()
-    while httpx.get(address, headers=_bearer(token)).status_code != 401:
+    while httpx.get(address, headers=bearer(token)).status_code != 401:
         assert time.monotonic() - started < 1.0
     assert time.monotonic() - started < 1.0
 
 
+def test_agentos_behind_nginx_is_reached_by_the_right_token_alone(tmp_path: Path, guarded: Guarded) -> None:
+    place = guarded.place
+    fetch_jwks(place["issuer"], tmp_path / "jwks.json")
+    system = on_free_port(tmp_path / "jwks.json", place["issuer"], place["gateway"]["audience"])
+    with (
+        running(sys.executable, tmp_path, system),
+        _nginx(tmp_path, guarded.live, f"127.0.0.1:{system.port}") as address,
+        httpx.Client(base_url=f"http://{address}", timeout=30) as client,
+    ):
+        token = service_token(guarded)
+        listed = client.get("/agents", headers=bearer(token))
+        assert (listed.status_code, len(listed.json())) == (200, 3)
+        for wrong in ("", "wrong", service_token(guarded, audience="")):
+            refused = client.get("/agents", headers=bearer(wrong))
+            assert refused.status_code == 401
+            assert refused.headers["WWW-Authenticate"].startswith("Bearer")
+        assert client.delete("/agents/agent-1", headers=bearer(token)).status_code == 403
+        claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+        api = f"{guarded.live.base_url}/api/v1/tokens/{claims['jti']}"
+        assert httpx.delete(api, headers=bearer(place["api_key"])).status_code == 204
+        started = time.monotonic()
+        while client.get("/agents", headers=bearer(token)).status_code != 401:
+            assert time.monotonic() - started < 1.0
+        assert client.get("/agents", headers=bearer(service_token(guarded))).status_code == 200
+
+
 def test_authsvc_away_passes_nothing(tmp_path: Path, guarded: Guarded) -> None:
     gone = LiveServer(f"http://127.0.0.1:{free_port()}", guarded.live.document, {}, guarded.live.log)
-    with _echo_server() as upstream, _nginx(tmp_path, gone, upstream) as address:
-        answer = httpx.get(f"http://{address}/agents", headers=_bearer(_service_token(guarded)))
+    with echo_server() as upstream, _nginx(tmp_path, gone, upstream) as address:
+        answer = httpx.get(f"http://{address}/agents", headers=bearer(service_token(guarded)))
     assert answer.status_code == 500
-
-
-def _bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"} if token else {}
-
-
-def _service_token(guarded: Guarded, *, audience: str | None = None) -> str:
-    place = guarded.place
-    wanted = place["gateway"]["audience"] if audience is None else audience
-    form = {"grant_type": "client_credentials"}
-    if wanted:
-        form |= {"audience": wanted, "scope": "agents:read agents:run"}
-    answer = httpx.post(f"{place['issuer']}/oauth/token", data=form, auth=(place["client_id"], place["client_secret"]))
-    return str(answer.json()["access_token"])
-
-
-@contextlib.contextmanager
-def _echo_server() -> Iterator[str]:
-    """Serve WebSockets: first the header fields that arrived, then everything back."""
-
-    def echo(socket: ServerConnection) -> None:
-        assert socket.request is not None
-        socket.send(json.dumps(list(socket.request.headers.raw_items())))
-        for message in socket:
-            socket.send(message)
-
-    server: Server = serve(echo, "127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        host, port = server.socket.getsockname()
-        yield f"{host}:{port}"
-    finally:
-        server.shutdown()
-        thread.join(5)
 
 
 @contextlib.contextmanager
