@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.sessions.models import Session
 from django.test import Client
 
 from authsvc.audit.models import AuditEvent
+from authsvc.operators.models import OperatorSession
 from devices.models import Device
 from profiles.models import Profile
 from rbac.models import Grant
@@ -65,7 +65,7 @@ def test_secret_is_shown_once_and_kept_nowhere(
     assert response.status_code == 200
     assert "no-store" in response.headers["Cache-Control"]
     assert secret not in str(response.cookies) + str(acme.cookies) + str(response.headers)
-    assert all(secret not in str(row.get_decoded()) for row in Session.objects.all())
+    assert all(secret not in str(row.get_decoded()) for row in OperatorSession.objects.all())
     assert all(secret not in str(vars(row)) for row in LogEntry.objects.all())
     assert all(secret not in str(vars(row)) for row in AuditEvent.objects.all())
     for later in (

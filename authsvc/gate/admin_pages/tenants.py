@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from authsvc.gate.onboarding import open_environment, open_tenant
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, always
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
 from authsvc.tenants.models import Environment, Tenant, TenantState
@@ -113,6 +113,7 @@ class TenantAdmin(PlatformAdmin):
             _require_mfa,
             is_dangerous=True,
             applies=lambda row: row.require_mfa,
+            asks_again=always,
         ),
         ServiceAction(
             "suspend",
@@ -122,6 +123,7 @@ class TenantAdmin(PlatformAdmin):
             _suspend,
             is_dangerous=True,
             applies=lambda row: row.state == TenantState.ACTIVE,
+            asks_again=always,
         ),
         ServiceAction(
             "resume",

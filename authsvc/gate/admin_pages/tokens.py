@@ -1,4 +1,4 @@
-"""Admin pages of signing keys, issued tokens and opaque proofs; a fresh secret is shown once, in the answer itself."""
+"""Admin pages of issued tokens and opaque proofs; a fresh secret is shown once, in the answer itself."""
 
 from __future__ import annotations
 
@@ -14,27 +14,17 @@ from django.utils import timezone
 
 from authsvc.gate.admin_pages.explain import explain_page
 from authsvc.gate.admin_pages.issue_token import IssueTokenForm, issue_and_show, issue_context
+from authsvc.gate.admin_pages.scope_choices import asked_scopes
 from authsvc.gate.admin_pages.token_preview import UNUSED_DAYS, preview_of
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.tokens.api_keys import revoke_api_key, rotate_api_key
-from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken, SigningKey
+from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken
 from authsvc.tokens.services import revoke_token
 from authsvc.web.caller import Caller
-from rbac.admin_pages.forms import ReasonForm, shown_key
-
-
-@admin.register(SigningKey)
-class SigningKeyAdmin(HouseAdmin):
-    """Keys that sign access tokens; the private half is sealed and shown nowhere."""
-
-    list_display = ("kid", "algorithm", "state", "where", "created_at", "activated_at", "retire_at")
-    list_filter = (PlaceFilter, "state", "algorithm")
-    list_select_related = ("environment__tenant",)
-    fields = ("id", "kid", "algorithm", "state", "environment", "public_jwk", "created_at", "activated_at", "retire_at")
-    readonly_fields = fields
+from rbac.admin_pages.forms import ReasonForm, administrates, shown_key
 
 
 @admin.register(IssuedToken)
@@ -84,6 +74,10 @@ class IssuedTokenAdmin(HouseAdmin):
     def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
         """Show what the account holds already, and what the token could do."""
         return issue_context(self, request, form)
+
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True for a token that may administrate."""
+        return administrates(asked_scopes(self.add_caller(request, form), form.cleaned_data))
 
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> ShownOnce:
         """Mint the token and show it once."""
