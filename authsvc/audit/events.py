@@ -86,7 +86,6 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "operator.passkey_added": ("name",),
     "operator.passkey_removed": ("name",),
     "operator.password_changed": ("reason",),
-    "operator.password_reset_asked": ("address",),
     "operator.second_factor_enabled": ("reason",),
     "operator.second_factor_failed": ("reason",),
     "operator.second_factor_removed": ("reason",),
@@ -174,7 +173,16 @@ _LEAVES_RIGHTS_ALONE = frozenset(
         "token.refused",
     }
 )
-_AREAS_WITHOUT_RIGHTS = ("channel.", "credential.", "invitation.", "membership.", "operator.", "order.", "profile", "usage.")
+_AREAS_WITHOUT_RIGHTS = (
+    "channel.",
+    "credential.",
+    "invitation.",
+    "membership.",
+    "operator.",
+    "order.",
+    "profile",
+    "usage.",
+)
 
 
 def changes_rights(event_type: str) -> bool:

@@ -3,6 +3,6 @@
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from authsvc.gate.admin_pages import audit, operators, signing_keys, tenants, tokens  # noqa: F401 - importing registers the pages
+from authsvc.gate.admin_pages import audit, invitations, operators, signing_keys, tenants, tokens  # noqa: F401 - importing registers the pages
 
 admin.site.unregister(Group)  # roles and memberships take its place

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.auth import login as open_session
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from authsvc.audit.record import record
 from authsvc.operators.admin_pages.asking import let_in, safe_target, self_caller, this_moment
+from authsvc.operators.admin_pages.forgotten import ForgottenView, NewPasswordView
+from authsvc.operators.admin_pages.joining import join_page, open_invitation
 from authsvc.operators.admin_pages.second_factor import options_page, set_up_page, verify_page
 from authsvc.operators.admin_pages.sessions import sessions_page
 from authsvc.operators.admin_pages.step_up import ask_again
+from authsvc.operators.mail import can_send
 from authsvc.operators.passkeys import are_offered, find_by_passkey
 from authsvc.operators.sessions import note_sign_in
 from authsvc.tenants.admin_site import HouseAdminSite, operator_of, step_of
@@ -41,7 +46,7 @@ class OperatorSite(HouseAdminSite):
                     return HttpResponseRedirect(reverse("admin:second_factor"))
                 case Step.NONE:
                     pass
-        extra = {**(extra_context or {}), "passkeys_offered": are_offered()}
+        extra = {**(extra_context or {}), "passkeys_offered": are_offered(), "can_mail": can_send()}
         response = super().login(request, extra)
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):
             note_sign_in(request, now=this_moment())
@@ -56,7 +61,7 @@ class OperatorSite(HouseAdminSite):
         except Problem as problem:
             request.method = "GET"
             note = {"passkey_error": " ".join(problem.errors.get("passkey", [problem.detail]))}
-            return super().login(request, {**note, "passkeys_offered": True})
+            return super().login(request, {**note, "passkeys_offered": True, "can_mail": can_send()})
         open_session(request, operator, backend=PASSWORD_BACKEND)
         let_in(request, passkey)
         note_sign_in(request, now=this_moment())
@@ -83,6 +88,22 @@ class OperatorSite(HouseAdminSite):
         """Show where the operator is signed in, and end sessions."""
         return sessions_page(self, request)
 
+    def password_sent(self, request: HttpRequest) -> HttpResponse:
+        """Say the same to everybody who asked for a new password."""
+        if not can_send():
+            raise Http404
+        return TemplateResponse(request, "admin/password_forgotten.html", self.each_context(request))
+
+    def _door(self, view: Any) -> Callable[..., HttpResponse]:
+        """Return one of Django's password views, with what every page of the site knows."""
+
+        def page(request: HttpRequest, **names: str) -> HttpResponse:
+            whole = {**self.each_context(request), **view.extra_context}
+            answer: HttpResponse = view.as_view(extra_context=whole)(request, **names)
+            return answer
+
+        return page
+
     def get_urls(self) -> list[Any]:
         """Return the doors before the site's own routes."""
         doors = [
@@ -90,6 +111,11 @@ class OperatorSite(HouseAdminSite):
             path("second-factor/", lambda request: set_up_page(self, request), name="second_factor"),
             path("passkeys/options/", options_page, name="passkey_options"),
             path("login/passkey/", self.passkey_login, name="passkey_login"),
+            path("join/", lambda request: join_page(self, request), name="join"),
+            path("join/<str:secret>/", open_invitation, name="open_invitation"),
+            path("password/forgotten/", self._door(ForgottenView), name="password_reset"),
+            path("password/sent/", self.password_sent, name="password_sent"),
+            path("password/new/<str:uidb64>/<str:token>/", self._door(NewPasswordView), name="password_new"),
             path("sessions/", self.admin_view(self.sessions), name="sessions"),
         ]
         return [*doors, *super().get_urls()]

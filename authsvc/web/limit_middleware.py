@@ -32,6 +32,7 @@ from authsvc.web.limits import (
 from authsvc.web.problems import Problem, TooManyRequests
 
 TALLY = "limit_tally"
+DOORS = ("login", "passkey_login", "verify", "join", "password_reset")
 
 
 class LimitMiddleware:
@@ -98,8 +99,8 @@ def is_sensitive(request: HttpRequest, view: object) -> bool:
 
 
 def is_login(request: HttpRequest) -> bool:
-    """True when somebody sends a name and password to the admin."""
-    return request.method == "POST" and request.path_info == reverse("admin:login")
+    """True when somebody sends a proof to one of the admin's doors."""
+    return request.method == "POST" and request.path_info in {reverse(f"admin:{name}") for name in DOORS}
 
 
 def refusal(problem: Problem) -> HttpResponse:

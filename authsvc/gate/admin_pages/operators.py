@@ -8,14 +8,15 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
 from authsvc.gate.admin_pages.tenants import PlatformAdmin
 from authsvc.operators.factors import remove_factors
 from authsvc.operators.sessions import end_sessions, open_sessions
 from authsvc.tenants.admin_base import Fields, ServiceAction, always
 from authsvc.tenants.admin_filters import TenantFilter
-from authsvc.tenants.admin_site import operator_of
+from authsvc.tenants.admin_site import caller_in, operator_of
 from authsvc.tenants.models import Environment, Membership, MembershipRole, Operator, Tenant, TenantState
 from authsvc.tenants.operators import (
     POWERFUL,
@@ -30,6 +31,7 @@ from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm
 
 ALL = "authsvc:admin"
+OF_TENANTS = {"sign-out"}  # what owners and admins of a tenant may do to those who work in it
 
 
 class OperatorForm(forms.Form):
@@ -69,13 +71,30 @@ class OperatorAdmin(PlatformAdmin):
         """Name no environment: an operator lies above them."""
 
     def find_caller(self, request: HttpRequest, row: Any) -> Caller | None:
-        """Return the platform operator; nobody else acts on operators."""
-        return self.add_caller(request, forms.Form()) if operator_of(request).is_superuser else None
+        """Return the platform operator, or who administrates a tenant that the operator works in."""
+        if operator_of(request).is_superuser:
+            return self.add_caller(request, forms.Form())
+        if row.is_superuser:
+            return None
+        theirs = set(row.memberships.values_list("tenant_id", flat=True))
+        shared = [place for place in self.environments(request, ALL) if place.tenant_id in theirs]
+        return caller_in(request, shared[0]) if shared else None
+
+    def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
+        """Let tenants end sessions; everything else about an operator is the platform's."""
+        if name not in OF_TENANTS and not operator_of(request).is_superuser:
+            raise Http404
+        return super().action_view(request, object_id, name)
+
+    def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        found = super()._buttons(request, row)
+        if operator_of(request).is_superuser:
+            return found
+        return [button for button in found if button["url"].rstrip("/").rpartition("/")[2] in OF_TENANTS]
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Show the open sessions to the platform, and to the operator itself."""
-        me = operator_of(request)
-        may_look = me.is_superuser or me.id == row.id
+        """Show the open sessions to who may end them, and to the operator itself."""
+        may_look = operator_of(request).id == row.id or self.find_caller(request, row) is not None
         return {"sessions": open_sessions(row, now=datetime.now(UTC))} if may_look else {}
 
     def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
