@@ -11,7 +11,7 @@ from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, snippets, tokens
+from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, members, snippets, tokens
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
 from authsvc.web.methods import require_method, require_post, require_read
 
@@ -43,6 +43,11 @@ api = [
     path("tokens", tokens.TokenList.as_view()),
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
+    path("members", members.MemberList.as_view()),
+    path("members/<id:operator_id>", members.MemberDetail.as_view()),
+    path("members/<id:operator_id>/sign-out", members.MemberSignOut.as_view()),
+    path("invitations", members.InvitationList.as_view()),
+    path("invitations/<id:invitation_id>", members.InvitationDetail.as_view()),
     path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
     path("keys", keys.SigningKeyList.as_view()),
     path("keys/rotate", keys.KeyRotation.as_view()),

@@ -70,7 +70,7 @@ class OperatorSite(HouseAdminSite):
                now=this_moment())  # fmt: skip
         return HttpResponseRedirect(safe_target(request))
 
-    def password_change(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    def password_change(self, request: HttpRequest, extra_context: Any = None) -> Any:
         """Change one's own password, which ends every other session; audited with the change."""
         with transaction.atomic():
             response = super().password_change(request, extra_context)

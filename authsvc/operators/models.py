@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
-from django_otp.models import Device, DeviceManager, ThrottlingMixin
+from django_otp.models import Device, ThrottlingMixin
 from django_otp.oath import TOTP
 
 from authsvc.operators.sealing import hash_recovery_code, open_factor_key
@@ -19,6 +19,8 @@ from authsvc.web.identifiers import new_id
 
 SIX_DIGITS = re.compile(r"[0-9]{6}")
 TOLERANCE_STEPS = 1  # of 30 seconds, either way
+
+Row = TypeVar("Row", bound=models.Model)
 
 if TYPE_CHECKING:  # django-otp ships no types
 
@@ -32,9 +34,17 @@ if TYPE_CHECKING:  # django-otp ships no types
         class Meta:
             abstract = True
 
-    FactorManager = models.Manager
 else:
-    FactorBase, FactorManager = Device, DeviceManager
+    FactorBase = Device
+
+
+class FactorManager(models.Manager[Row]):
+    """Finds an operator's factors, as django-otp asks for them."""
+
+    def devices_for_user(self, user: Operator, confirmed: bool | None = None) -> models.QuerySet[Row]:  # noqa: FBT001
+        """Return the factors of one operator; ``confirmed`` of ``None`` means all."""
+        rows = self.filter(user_id=user.pk)
+        return rows if confirmed is None else rows.filter(confirmed=confirmed)
 
 
 def new_invitation_id() -> str:
@@ -44,6 +54,8 @@ def new_invitation_id() -> str:
 
 class Throttled(ThrottlingMixin, FactorBase):  # type: ignore[misc]
     """A factor that is typed: each wrong code doubles the time until the next may be tried."""
+
+    objects: ClassVar[FactorManager[Any]] = FactorManager()
 
     class Meta:
         abstract = True
@@ -59,8 +71,6 @@ class Authenticator(Throttled):
     sealed_key = models.TextField()
     last_step = models.BigIntegerField(default=-1)
     drift = models.SmallIntegerField(default=0)
-
-    objects = FactorManager["Authenticator"]()
 
     class Meta:
         constraints = [
@@ -87,8 +97,6 @@ class Authenticator(Throttled):
 
 class RecoveryCodes(Throttled):
     """An operator's recovery codes, each kept as a keyed hash and deleted when used."""
-
-    objects = FactorManager["RecoveryCodes"]()
 
     def verify_token(self, token: str) -> bool:
         """True for a code of this set, which is gone afterwards; call with the row locked."""
@@ -125,7 +133,7 @@ class Passkey(FactorBase):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
-    objects = FactorManager["Passkey"]()
+    objects: ClassVar[FactorManager[Any]] = FactorManager()
 
     class Meta:
         ordering = ["id"]

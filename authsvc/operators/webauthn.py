@@ -17,6 +17,7 @@ try:
     from fido2.server import Fido2Server
     from fido2.utils import websafe_encode
     from fido2.webauthn import (
+        AttestationConveyancePreference,
         AttestedCredentialData,
         AuthenticationResponse,
         PublicKeyCredentialRpEntity,
@@ -151,7 +152,9 @@ def _require_same_origin(client_data: Any) -> None:
 
 def _server(site: Site) -> Any:
     party = PublicKeyCredentialRpEntity(name="authsvc", id=site.host)
-    return Fido2Server(party, attestation="none", verify_origin=lambda origin: origin == site.origin)
+    return Fido2Server(
+        party, attestation=AttestationConveyancePreference.NONE, verify_origin=lambda origin: origin == site.origin
+    )
 
 
 def _state(challenge: bytes) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from authsvc.audit.record import record
 from authsvc.tenants.models import Membership, MembershipRole, Operator, Tenant
 from authsvc.tenants.services import tenant_caller
 from authsvc.web.caller import Caller, CallerKind
-from authsvc.web.problems import Conflict, Forbidden, ValidationFailed
+from authsvc.web.problems import Conflict, Forbidden, NotFound, ValidationFailed
 
 POWERFUL = (MembershipRole.OWNER, MembershipRole.ADMIN)
 
@@ -52,6 +52,15 @@ def remove_membership(caller: Caller, *, membership: Membership, now: datetime) 
         inside = tenant_caller(caller, membership.tenant)
         record(inside, "membership.removed", subject_id=membership.operator_id, detail=detail, now=now)
         Membership.objects.for_tenant(membership.tenant_id).filter(pk=membership.pk).delete()
+
+
+def get_membership(tenant_id: str, operator_id: str) -> Membership:
+    """Return an operator's membership of a tenant; raises ``NotFound``."""
+    rows = Membership.objects.for_tenant(tenant_id).select_related("operator", "tenant")
+    found = rows.filter(operator_id=operator_id).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def require_may_name(

@@ -121,7 +121,7 @@ def test_taken_name_and_weak_password_are_refused_and_the_link_stays(world: Worl
         {"password": "newcomer1234"},
         {"password": "password1234"},
     ):
-        _, answer = accept(path, **fields)
+        _, answer = accept(path, None, **fields)
         assert answer.status_code == 200, fields
         assert "errorlist" in answer.content.decode(), fields
     assert accept(path)[1].status_code == 302

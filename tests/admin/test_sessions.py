@@ -1,4 +1,4 @@
-"""Sessions: listed with where they are, ended one by one, by oneself, by who administrates the tenant, by nobody else."""
+"""Sessions: listed with where they are, ended one by one, by oneself or who administrates the tenant; passwords."""
 
 from __future__ import annotations
 

@@ -31,6 +31,8 @@ LISTS = (
     "/devices",
     "/devices/enrolment-codes",
     "/keys",
+    "/members",
+    "/invitations",
     "/profiles",
 )
 

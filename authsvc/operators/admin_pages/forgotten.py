@@ -92,6 +92,6 @@ class NewPasswordView(PasswordResetConfirmView):
 
     def get_form(self, form_class: Any = None) -> Any:
         """Give the form the request, for the audit."""
-        form = super().get_form(form_class)
+        form: Any = super().get_form(form_class)
         form.request = self.request
         return form
