@@ -147,7 +147,7 @@ def _proven(
         challenge, credential_id = webauthn.challenge_of(parsed), webauthn.credential_id_of(parsed)
         with transaction.atomic():
             rows = Passkey.objects.select_for_update().filter(credential_id=credential_id, confirmed=True)
-            found = (rows if operator_id is None else rows.filter(user_id=operator_id)).first()
+            found: Passkey | None = (rows if operator_id is None else rows.filter(user_id=operator_id)).first()
             if found is None:
                 raise AnswerRefused
             data = bytes(found.credential_data)

@@ -15,6 +15,7 @@ from authsvc.operators.models import OperatorSession
 from devices.models import Device
 from profiles.models import Profile
 from rbac.models import Grant
+from tests.admin.conftest import prove
 from tests.world import Api, Place, World
 
 SECRET = re.compile(r'id="shown-secret"[^>]*>([^<]+)<')
@@ -145,7 +146,7 @@ def test_approve_page_refuses_a_wrong_code_and_a_changed_request(world: World, a
 def test_grant_page_gives_and_takes_a_role(world: World, acme: Client) -> None:
     place = world.prod
     body = {"principal": place.reader["client_id"], "role": place.ids["role"], "gateway": "", "reason": "on call"}
-    assert acme.post("/admin/rbac/grant/add/", body).status_code == 302
+    assert prove(acme).post("/admin/rbac/grant/add/", body).status_code == 302
     grant = Grant.unscoped.filter(principal_id=place.reader["client_id"]).order_by("-created_at")[0]
     assert last_event("grant.created").subject_id == grant.id
     acme.post(f"/admin/rbac/grant/{grant.id}/do/revoke/", {"reason": "over"})

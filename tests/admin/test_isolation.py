@@ -21,6 +21,8 @@ def theirs(world: World) -> Tenant:
     """Return the tenant that must stay hidden, with a row on every page of the admin."""
     world.prod.access_token()
     assert world.prod.api().post("/credentials/resolve", {"provider": "anthropic"}).status_code == 200
+    made = world.prod.api().post("/invitations", {"invited": world.prod.marker, "role": "auditor"})
+    assert made.status_code == 201
     assert set(example_ids(Tenant.objects.get(slug="acme"))) == set(pages())
     return Tenant.objects.get(slug="acme")
 
