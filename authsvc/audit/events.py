@@ -86,6 +86,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "operator.passkey_added": ("name",),
     "operator.passkey_removed": ("name",),
     "operator.password_changed": ("reason",),
+    "operator.recovery_codes_renewed": ("reason",),
     "operator.second_factor_enabled": ("reason",),
     "operator.second_factor_failed": ("reason",),
     "operator.second_factor_removed": ("reason",),

@@ -18,7 +18,7 @@ from authsvc.audit.record import record
 from authsvc.operators.models import Authenticator, Passkey, RecoveryCode, RecoveryCodes
 from authsvc.operators.sealing import hash_recovery_code, open_factor_key, seal_factor_key
 from authsvc.tenants.models import Operator
-from authsvc.tenants.second_factor import is_required
+from authsvc.tenants.second_factor import has_factor, is_required
 from authsvc.vault.keyring import keyring
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, Problem, ValidationFailed
@@ -101,6 +101,20 @@ def remove_factors(caller: Caller, *, operator: Operator, now: datetime) -> None
         for kind in (Authenticator, RecoveryCodes, Passkey):
             kind.objects.filter(user_id=operator.pk).delete()
         record(caller, "operator.second_factor_removed", subject_id=operator.id, now=now)
+
+
+def recovery_codes_left(operator: Operator) -> int:
+    """Return how many recovery codes were not used yet."""
+    return RecoveryCode.objects.filter(codes__user_id=operator.pk).count()
+
+
+def renew_recovery_codes(caller: Caller, *, operator: Operator, now: datetime) -> tuple[SecretText, ...]:
+    """Replace the recovery codes of somebody with a factor; raises ``Conflict`` for somebody without."""
+    if not has_factor(operator):
+        raise Conflict("Set up a second factor first.")
+    with transaction.atomic():
+        record(caller, "operator.recovery_codes_renewed", subject_id=operator.id, now=now)
+        return fresh_recovery_codes(operator)
 
 
 def fresh_recovery_codes(operator: Operator) -> tuple[SecretText, ...]:

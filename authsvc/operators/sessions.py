@@ -50,9 +50,7 @@ def note_sign_in(request: HttpRequest, *, now: datetime) -> None:
 
 def browser_of(user_agent: str) -> str:
     """Return what people call a browser and its system, such as ``Firefox on Windows``; never the text itself."""
-    found = [
-        next((name for name in names if re.search(rf"\b{name}\b", user_agent)), "") for names in (BROWSERS, SYSTEMS)
-    ]
+    found = [next((name for name in names if re.search(rf"{name}\b", user_agent)), "") for names in (BROWSERS, SYSTEMS)]
     return " on ".join(NAMES.get(name, name) for name in found if name) or "unknown browser"
 
 

@@ -16,7 +16,7 @@ from django_otp.oath import TOTP
 
 from authsvc.audit.models import AuditEvent
 from authsvc.operators.factors import rewrap_factor_keys
-from authsvc.operators.models import Authenticator, OperatorSession, RecoveryCode
+from authsvc.operators.models import Authenticator, OperatorSession, RecoveryCode, RecoveryCodes
 from authsvc.operators.sealing import open_factor_key
 from authsvc.tenants.models import Membership, Operator, Tenant
 from authsvc.tenants.services import system_caller
@@ -134,9 +134,23 @@ def test_neither_key_nor_codes_are_stored_in_clear(
         caplog.text,
         acme.get(SET_UP).content.decode(),
     ]
+    codes = [code.replace("-", "") for code in codes] + codes
     spellings = [b32encode(key).decode(), b64encode(key).decode(), key.hex(), repr(key)[2:-1], *codes]
     assert [word for word in spellings for text in kept if word in text] == []
     assert RecoveryCode.objects.count() == 10
+
+
+def test_recovery_codes_are_renewed_by_who_has_a_fresh_factor(world: World, acme: Client, signed_in: SignedIn) -> None:
+    assert "shown-secret" not in acme.post(SET_UP, {"renew_codes": "1"}).content.decode()
+    _, old = set_up(acme)
+    assert "10 of 10 are left" in acme.get(SET_UP).content.decode()
+    shown = SHOWN.search(acme.post(SET_UP, {"renew_codes": "1"}).content.decode())
+    assert shown
+    for code, status in ((old[0], 302), (shown[1].split()[0], 200)):
+        client = signed_in("acme")
+        client.post(VERIFY, {"factor_code": code})
+        assert client.get("/admin/").status_code == status
+        RecoveryCodes.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
 
 
 def test_sealed_key_opens_for_its_operator_alone(world: World, acme: Client) -> None:

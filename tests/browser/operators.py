@@ -86,7 +86,7 @@ class Newcomer:
         page = self.visit.open("/admin/second-factor/")
         page.fill("#passkey-name", "this laptop")
         page.get_by_role("button", name="Add a passkey").click()
-        page.get_by_text("The passkey this laptop works from now on").wait_for()
+        page.get_by_text("The passkey “this laptop” works from now on").wait_for()
 
     def sign_out(self) -> None:
         """Leave, and open the sign-in page."""

@@ -29,7 +29,9 @@ from authsvc.operators.factors import (
     check_factor,
     confirm_authenticator,
     has_authenticator,
+    recovery_codes_left,
     remove_factors,
+    renew_recovery_codes,
     start_authenticator,
 )
 from authsvc.operators.passkeys import (
@@ -95,6 +97,7 @@ def set_up_page(site: AdminSite, request: HttpRequest) -> HttpResponse:
         "has_factor": has_factor(operator),
         "has_authenticator": has_authenticator(operator),
         "is_required": is_required(operator),
+        "codes_left": recovery_codes_left(operator),
         **passkey_context(operator),
     }
     return TemplateResponse(request, "admin/second_factor_setup.html", {**site.each_context(request), **context})
@@ -117,7 +120,7 @@ def options_page(request: HttpRequest) -> HttpResponse:
 
 def _asked_again(site: Any, request: HttpRequest, operator: Operator) -> HttpResponse | None:
     """Ask for the present factor before another is added or one is taken away, unless the code comes with the form."""
-    is_change = {"start", "add_passkey", "remove_passkey"} & set(request.POST)
+    is_change = {"start", "renew_codes", "add_passkey", "remove_passkey"} & set(request.POST)
     if not is_change or not has_factor(operator) or is_fresh(request, this_moment()):
         return None
     answer: HttpResponse | None = site.ask_again(request)
@@ -135,6 +138,9 @@ def _settled(request: HttpRequest) -> Operator:
 def _done(request: HttpRequest, operator: Operator) -> dict[str, Any]:
     if "start" in request.POST:
         return {"secret": _as_text(start_authenticator(operator).key)}
+    if "renew_codes" in request.POST:
+        fresh = renew_recovery_codes(self_caller(request, operator), operator=operator, now=this_moment())
+        return {"recovery_codes": _listed(fresh)}
     if "add_passkey" in request.POST:
         return _passkey_added(request, operator)
     if "remove_passkey" in request.POST:
@@ -174,7 +180,7 @@ def _passkey_added(request: HttpRequest, operator: Operator) -> dict[str, Any]:
     let_in(request, added.passkey)
     if added.recovery_codes:
         return {"recovery_codes": _listed(added.recovery_codes)}
-    return {"note": f"The passkey {added.passkey} works from now on."}
+    return {"note": f"The passkey “{added.passkey}” works from now on."}
 
 
 def _passkey_removed(request: HttpRequest, operator: Operator) -> dict[str, Any]:
@@ -191,7 +197,8 @@ def _text(problem: Problem) -> str:
 
 
 def _listed(codes: Sequence[SecretText]) -> str:
-    return "\n".join(code.reveal() for code in codes)
+    plain = [code.reveal() for code in codes]
+    return "\n".join("-".join(code[start : start + 4] for start in range(0, len(code), 4)) for code in plain)
 
 
 def _as_text(key: bytes) -> str:
