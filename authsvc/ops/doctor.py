@@ -176,7 +176,8 @@ def _operators(_now: datetime) -> Iterable[Fault]:
 
 def _passkeys(_now: datetime) -> Iterable[Fault]:
     fault = passkey_fault(settings.AUTHSVC_BASE_URL)
-    if fault:
+    is_said = settings.PRODUCTION and not settings.AUTHSVC_BASE_URL.startswith("https://")  # by the item base_url
+    if fault and not is_said:
         yield Fault(Severity.ADVICE, "Passkeys are not offered.", fault)
 
 

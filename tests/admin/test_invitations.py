@@ -86,6 +86,9 @@ def test_over_unknown_and_withdrawn_links_answer_alike(world: World, acme: Clien
     Invitation.unscoped.filter(invited="a@x.example").update(expires_at=datetime.now(UTC) - timedelta(seconds=1))
     row = Invitation.unscoped.get(invited="b@x.example")
     assert acme.post(f"/admin/authsvc/invitation/{row.pk}/do/withdraw/").status_code == 302
+    listed = acme.get("/admin/authsvc/invitation/").content.decode()
+    assert "ended " in listed
+    assert "withdrawn " in listed
     bodies = set()
     for path in (*paths, f"{JOIN}{'x' * 43}/"):
         client = Client()

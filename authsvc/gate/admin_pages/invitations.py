@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import forms
@@ -43,7 +43,7 @@ class InvitationForm(forms.Form):
 class InvitationAdmin(HouseAdmin):
     """Links that make somebody a member, once."""
 
-    list_display = ("invited", "tenant", "role", "created_at", "expires_at", "accepted_at", "withdrawn_at")
+    list_display = ("invited", "tenant", "role", "standing", "created_at")
     list_filter = (TenantFilter, "role")
     list_select_related = ("tenant",)
     search_fields = ("id", "invited")
@@ -63,6 +63,16 @@ class InvitationAdmin(HouseAdmin):
     service_add_form = InvitationForm
     add_scope = ALL
     add_title = "Invite somebody"
+
+    @admin.display(description="state", ordering="expires_at")
+    def standing(self, row: Invitation) -> str:
+        """Return whether the link still works, or what became of it."""
+        if row.accepted_at is not None:
+            return f"accepted {row.accepted_at:%Y-%m-%d %H:%M}"
+        if row.withdrawn_at is not None:
+            return f"withdrawn {row.withdrawn_at:%Y-%m-%d %H:%M}"
+        word = "open until" if row.expires_at > datetime.now(UTC) else "ended"
+        return f"{word} {row.expires_at:%Y-%m-%d %H:%M}"
 
     def prepare_add(self, request: HttpRequest, form: forms.Form) -> None:
         """Offer the tenants whose members the operator may name."""

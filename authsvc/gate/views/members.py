@@ -6,6 +6,8 @@ further than dev. A token is no person, so it never names or removes owners; peo
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,27 +27,36 @@ from authsvc.tenants.models import Membership, MembershipRole, Tenant
 from authsvc.tenants.operators import change_membership, get_membership, remove_membership
 from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
-from authsvc.web.problems import Forbidden, NotFound
+from authsvc.web.problems import Forbidden, NotFound, Problem
 
 ADMIN = "authsvc:admin"
 
 
 class TenantWide(ApiView):
-    """A view about the whole tenant, for tokens of ``prod`` alone."""
+    """A view about the whole tenant, for tokens of ``prod`` alone; elsewhere its rows are not there."""
+
+    refusal: ClassVar[type[Problem]] = NotFound
 
     @property
     def caller(self) -> Caller:
-        """Return who is asking; raises ``Forbidden`` for another environment's token, whatever is asked."""
+        """Return who is asking; raises the view's refusal for another environment's token, whatever is asked."""
         caller = super().caller
         if caller.environment != "prod":
-            raise Forbidden("Members belong to the whole tenant; ask with a token of prod.")
+            raise self.refusal
         return caller
+
+
+class OnlyWithProd(Forbidden):
+    """A token of another environment asked for the whole tenant's people."""
+
+    default_detail = "Members belong to the whole tenant; ask with a token of prod."
 
 
 class MemberList(TenantWide):
     """The members of the caller's tenant."""
 
     required_scopes = {"GET": ADMIN}
+    refusal = OnlyWithProd
     lists = True
 
     @extend_schema(responses=MemberOutput(many=True))
@@ -99,6 +110,7 @@ class InvitationList(TenantWide):
     """The invitations into the caller's tenant."""
 
     required_scopes = {"GET": ADMIN, "POST": ADMIN}
+    refusal = OnlyWithProd
     lists = True
     sensitive = True
 
