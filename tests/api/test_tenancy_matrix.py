@@ -31,8 +31,6 @@ LISTS = (
     "/devices",
     "/devices/enrolment-codes",
     "/keys",
-    "/members",
-    "/invitations",
     "/profiles",
 )
 
