@@ -100,6 +100,16 @@ COLLECTIONS = (
     Call("POST", "/filter", _filter, bad=(("ids", {"token": "x", "resource": "agents", "action": "run"}),)),
     Call("GET", "/access", query="?resource=agents&action=run"),
     Call("POST", "/explain", _decide, bad=(("token", {"scope": "a:b"}),)),
+    Call("GET", "/members"),
+    Call("GET", "/invitations"),
+    Call(
+        "POST",
+        "/invitations",
+        {"invited": "kim@acme.example", "role": "auditor"},
+        201,
+        "invitation.created",
+        bad=(("role", {"invited": "kim", "role": "king"}), ("invited", {"role": "auditor"})),
+    ),
     Call("GET", "/keys"),
     Call("POST", "/keys/rotate", {}, 201, "signing_key.created", bad=(("algorithm", {"algorithm": "none"}),)),
     Call("POST", "/keys/activate", _next_key, event="signing_key.activated", bad=(("reason", {"force": True}),)),
@@ -276,6 +286,10 @@ COLLECTIONS = (
 )
 EVENTS = {
     "DELETE /tokens/{jti}": "token.revoked",
+    "PATCH /members/{operator_id}": "membership.changed",
+    "DELETE /members/{operator_id}": "membership.removed",
+    "POST /members/{operator_id}/sign-out": "operator.sessions_ended",
+    "DELETE /invitations/{invitation_id}": "invitation.withdrawn",
     "POST /keys/{key_id}/retire": "signing_key.retired",
     "DELETE /scopes/{scope_id}": "scope.removed",
     "PUT /gateways/{gateway_id}/routes": "route.set",
