@@ -17,4 +17,4 @@ class AuthsvcConfig(AppConfig):
 class AuthsvcAdminConfig(AdminConfig):
     """Puts our admin site in the place of the stock one."""
 
-    default_site = "authsvc.tenants.admin_site.HouseAdminSite"
+    default_site = "authsvc.operators.admin_site.OperatorSite"

@@ -1,6 +1,15 @@
 """Gathers the models of the ground floors, so that they share the app label ``authsvc``."""
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
+from authsvc.operators.models import (
+    Authenticator,
+    Invitation,
+    OperatorSession,
+    Passkey,
+    RecoveryCode,
+    RecoveryCodes,
+    UsedChallenge,
+)
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
 from authsvc.tokens.models import (
     ApiKey,
@@ -19,18 +28,25 @@ __all__ = [
     "AuditCheckpoint",
     "AuditEvent",
     "AuditHead",
+    "Authenticator",
     "DataKey",
     "Environment",
     "IdempotentReply",
+    "Invitation",
     "IssuedToken",
     "LimitBucket",
     "Membership",
     "Operator",
+    "OperatorSession",
+    "Passkey",
     "Principal",
+    "RecoveryCode",
+    "RecoveryCodes",
     "RefreshFamily",
     "RefreshToken",
     "SigningKey",
     "Tenant",
     "TokenPolicy",
     "UsedAssertion",
+    "UsedChallenge",
 ]

@@ -66,15 +66,12 @@ _HTTPS = _base.scheme == "https"
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django_otp",
-    "django_otp.plugins.otp_totp",
-    "django_otp.plugins.otp_static",
     "authsvc.apps.AuthsvcConfig",
     "rbac.apps.RbacConfig",
     "devices.apps.DevicesConfig",
     "profiles.apps.ProfilesConfig",
     "authsvc.apps.AuthsvcAdminConfig",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
@@ -152,6 +149,16 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
+AUTHSVC_REQUIRE_MFA = env.bool("AUTHSVC_REQUIRE_MFA", False)
+PASSWORD_RESET_TIMEOUT = 3600
+AUTHSVC_EMAIL_URL = env.str("AUTHSVC_EMAIL_URL", "")
+AUTHSVC_EMAIL_FROM = env.str("AUTHSVC_EMAIL_FROM", "") or f"authsvc@{_base.hostname or 'localhost'}"
+if AUTHSVC_EMAIL_URL:
+    vars().update(Environment.email_url_config(AUTHSVC_EMAIL_URL))
+    EMAIL_TIMEOUT = 10
+    DEFAULT_FROM_EMAIL = AUTHSVC_EMAIL_FROM
+
+SESSION_ENGINE = "authsvc.operators.session_store"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS

@@ -44,10 +44,12 @@ class LiveServer:
 
 
 @contextlib.contextmanager
-def start_live_server(folder: Path, *, workers: int = 2, **settings: str) -> Iterator[LiveServer]:
+def start_live_server(
+    folder: Path, *, workers: int = 2, host: str = "127.0.0.1", **settings: str
+) -> Iterator[LiveServer]:
     """Yield a live server; the folder keeps its database (on SQLite) and its log."""
     port = free_port()
-    base_url = f"http://127.0.0.1:{port}"
+    base_url = f"http://{host}:{port}"
     own = settings.get("DATABASE_URL", "")  # a test that brings its database has it filled from nothing
     with contextlib.nullcontext(own) if own else fresh_database(folder, like=demo().database_url) as database_url:
         environment = {

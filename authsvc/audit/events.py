@@ -76,6 +76,9 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "gateway.updated": ("changed",),
     "grant.created": ("principal_id", "role_id", "scopes", "gateway_id", "expires_at", "reason"),
     "grant.revoked": ("principal_id", "role_id", "reason"),
+    "invitation.accepted": ("operator_id", "role"),
+    "invitation.created": ("invited", "role", "expires_at"),
+    "invitation.withdrawn": ("invited", "role"),
     "membership.changed": ("operator_id", "role"),
     "membership.created": ("operator_id", "role"),
     "membership.removed": ("operator_id", "role"),
@@ -84,10 +87,14 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "operator.enabled": ("reason",),
     "operator.logged_in": ("address",),
     "operator.login_failed": ("username", "address"),
+    "operator.passkey_added": ("name",),
+    "operator.passkey_removed": ("name",),
     "operator.password_changed": ("reason",),
+    "operator.recovery_codes_renewed": ("reason",),
     "operator.second_factor_enabled": ("reason",),
     "operator.second_factor_failed": ("reason",),
     "operator.second_factor_removed": ("reason",),
+    "operator.second_factor_rewrapped": ("reason",),
     "operator.sessions_ended": ("count",),
     "order.cleared": ("provider", "agent"),
     "order.set": ("provider", "agent", "profile_ids"),
@@ -173,7 +180,16 @@ _LEAVES_RIGHTS_ALONE = frozenset(
         "token.refused",
     }
 )
-_AREAS_WITHOUT_RIGHTS = ("channel.", "credential.", "membership.", "operator.", "order.", "profile", "usage.")
+_AREAS_WITHOUT_RIGHTS = (
+    "channel.",
+    "credential.",
+    "invitation.",
+    "membership.",
+    "operator.",
+    "order.",
+    "profile",
+    "usage.",
+)
 
 
 def changes_rights(event_type: str) -> bool:

@@ -2,11 +2,10 @@
 
 from django.contrib import admin
 from django.contrib.auth.models import Group
-from django_otp.plugins.otp_static.models import StaticDevice
-from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from authsvc.gate.admin_pages import (  # noqa: F401 - importing registers the pages
     audit,
+    invitations,
     operators,
     signing_keys,
     tenants,
@@ -15,4 +14,3 @@ from authsvc.gate.admin_pages import (  # noqa: F401 - importing registers the p
 )
 
 admin.site.unregister(Group)  # roles and memberships take its place
-admin.site.unregister([TOTPDevice, StaticDevice])  # their stock pages show the keys

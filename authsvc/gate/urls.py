@@ -11,7 +11,17 @@ from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, limits, snippets, tokens
+from authsvc.gate.views import (
+    audit,
+    decisions,
+    device_authentication,
+    device_page,
+    keys,
+    limits,
+    members,
+    snippets,
+    tokens,
+)
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
 from authsvc.web.methods import require_method, require_post, require_read
 
@@ -44,6 +54,11 @@ api = [
     path("tokens/revoke-all", tokens.TokenRevokeAll.as_view()),
     path("tokens/diagnose", tokens.TokenDiagnosis.as_view()),
     path("tokens/<id:jti>", tokens.TokenDetail.as_view()),
+    path("members", members.MemberList.as_view()),
+    path("members/<id:operator_id>", members.MemberDetail.as_view()),
+    path("members/<id:operator_id>/sign-out", members.MemberSignOut.as_view()),
+    path("invitations", members.InvitationList.as_view()),
+    path("invitations/<id:invitation_id>", members.InvitationDetail.as_view()),
     path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
     path("token-policy", tokens.TokenPolicyDetail.as_view()),
     path("limits", limits.Limits.as_view()),

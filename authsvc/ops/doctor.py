@@ -21,6 +21,7 @@ from django.db import DatabaseError
 from django.db.models import Exists, OuterRef
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from authsvc.operators.webauthn import passkey_fault
 from authsvc.ops import checks
 from authsvc.ops.health import readiness_problems
 from authsvc.tenants.models import Operator, Tenant
@@ -177,6 +178,13 @@ def _operators(_now: datetime) -> Iterable[Fault]:
         yield Fault(Severity.ERROR, "No platform operator can sign in.", "Run: python manage.py bootstrap")
 
 
+def _passkeys(_now: datetime) -> Iterable[Fault]:
+    fault = passkey_fault(settings.AUTHSVC_BASE_URL)
+    is_said = settings.PRODUCTION and not settings.AUTHSVC_BASE_URL.startswith("https://")  # by the item base_url
+    if fault and not is_said:
+        yield Fault(Severity.ADVICE, "Passkeys are not offered.", fault)
+
+
 def _demo(_now: datetime) -> Iterable[Fault]:
     if any(Path(settings.STATE_DIRECTORY).glob("demo-*.json")):
         yield Fault(
@@ -306,6 +314,7 @@ ITEMS: tuple[Item, ...] = (
     Item("secure_cookies", "Cookies need TLS.", "authsvc", _cookies, production_only=True),
     Item("database", "Database, migrations and keys are there.", "authsvc", _database),
     Item("operator", "Somebody can sign in.", "authsvc", _operators),
+    Item("passkeys", "Operators may use passkeys.", "authsvc", _passkeys),
     Item("demo", "No demo is here.", "authsvc", _demo, production_only=True),
     Item("gateway_tokens", "Each gateway has a token.", "ArgentOS, openclaw: gateway.auth.token", _gateway_tokens),
     Item("expired_credentials", "No credential has expired.", "openclaw: models status", _expired),

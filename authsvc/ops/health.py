@@ -9,6 +9,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
+from authsvc.operators.factors import factor_key_ids
 from authsvc.vault.keyring import KeyringInvalid, keyring
 from authsvc.vault.models import DataKey, DataKeyState
 
@@ -31,6 +32,7 @@ def readiness_problems() -> list[str]:
         if _has_unapplied_migrations():
             return ["migrations_pending"]
         needed = set(DataKey.unscoped.exclude(state=DataKeyState.DESTROYED).values_list("kek_id", flat=True).distinct())
+        needed |= factor_key_ids()
     except DatabaseError:
         return ["database_unavailable"]
     try:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.sessions.models import Session
 from django.db import models, transaction
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
 from authsvc.audit.record import record
+from authsvc.operators.models import OperatorSession, UsedChallenge
 from authsvc.tenants.models import Tenant
 from authsvc.tenants.services import system_caller, tenant_caller
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken, UsedAssertion
@@ -61,7 +61,8 @@ def purge(*, now: datetime) -> Mapping[str, int]:
     for tenant in Tenant.objects.filter(retention_hold=False):
         for name, count in purge_tenant(tenant, now=now).items():
             totals[name] += count
-    totals["session"] = Session.objects.filter(expire_date__lt=now).delete()[0]
+    totals["session"] = OperatorSession.objects.filter(expire_date__lt=now).delete()[0]
+    totals["used challenge"] = UsedChallenge.objects.filter(expires_at__lt=now).delete()[0]
     return totals
 
 

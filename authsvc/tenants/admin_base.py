@@ -41,6 +41,7 @@ AS_WRITTEN = {code: text for code, text in QUOTE_MAP.items() if code != ord("_")
 
 Fields = Mapping[str, Any]
 Perform = Callable[[Caller, Any, Fields, datetime], "ShownOnce | str"]
+AsksAgain = Callable[[Any, Fields], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class ShownOnce:
 
 @dataclass(frozen=True, slots=True)
 class ServiceAction:
-    """A button on a row: its form, the scope it requires, and the service call behind it."""
+    """A button on a row: its form, the scope it requires, the service call behind it, and whether it asks who it is."""
 
     name: str
     label: str
@@ -77,6 +78,12 @@ class ServiceAction:
     is_dangerous: bool = False
     applies: Callable[[Any], bool] = lambda _row: True
     template: str = "admin/service_form.html"
+    asks_again: AsksAgain = lambda _row, _fields: False  # True: the operator's second factor must be fresh
+
+
+def always(_row: Any, _fields: Fields) -> bool:
+    """Ask for a fresh second factor whatever the form says."""
+    return True
 
 
 class HouseAdmin(ModelAdmin):
@@ -170,7 +177,8 @@ class HouseAdmin(ModelAdmin):
         self.prepare_add(request, form)
         if request.method == "POST" and form.is_valid() and self.is_ready(request, form):
             place = self.add_place(request, form)
-            done = self._run(request, form, place, lambda now: self._added(request, form, now))
+            asked = self.ask_again(request) if self.add_asks_again(request, form) else None
+            done = asked or self._run(request, form, place, lambda now: self._added(request, form, now))
             if done is not None:
                 return done
         extra = {"template": self.service_add_template, **self.add_context(request, form)}
@@ -180,6 +188,15 @@ class HouseAdmin(ModelAdmin):
         """Return the environment a valid add form acts in, or ``None`` above all of them."""
         wanted = form.place_id() if isinstance(form, ChoosesRow) else form.cleaned_data.get("environment")
         return next((row for row in self.environments(request, self.add_scope) if row.id == wanted), None)
+
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True when what the add form asks for needs a fresh second factor."""
+        return False
+
+    def ask_again(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the page that asks for the second factor, which sends the same form again; ``None`` to go on."""
+        asked: HttpResponse | None = cast(Any, self.admin_site).ask_again(request)
+        return asked
 
     def is_ready(self, request: HttpRequest, form: forms.Form) -> bool:
         """False while a valid form is only to be previewed or confirmed."""
@@ -228,7 +245,8 @@ class HouseAdmin(ModelAdmin):
             request.POST if request.method == "POST" else None, initial=dict(self.initial_for(action, row))
         )
         if request.method == "POST" and form.is_valid():
-            done = self._run(
+            asked = self.ask_again(request) if action.asks_again(row, form.cleaned_data) else None
+            done = asked or self._run(
                 request, form, self.place_of(row), lambda now: action.perform(caller, row, form.cleaned_data, now)
             )
             if done is not None:

@@ -9,15 +9,15 @@ from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 
 from authsvc.audit.models import PLATFORM, AuditEvent
-from authsvc.tenants.admin_second_factor import set_up_page, verify_page
 from authsvc.tenants.models import Environment, Operator, Tenant
-from authsvc.tenants.second_factor import Step, next_step
+from authsvc.tenants.second_factor import Step, is_verified, next_step
 from authsvc.tenants.services import operator_caller, operator_scopes, visible_tenant_ids
 from authsvc.tenants.sign_in import SignInForm
 from authsvc.web.caller import Caller
@@ -83,25 +83,14 @@ class HouseAdminSite(admin.AdminSite):
         is_known = user.is_superuser or bool(seen_tenant_ids(user))
         return is_known and step_of(request) is Step.NONE
 
-    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Ask for the second factor once the password is known, and for the password before."""
-        user = request.user
-        if request.method == "GET" and isinstance(user, Operator) and user.is_active:
-            match step_of(request):
-                case Step.SHOW:
-                    return HttpResponseRedirect(reverse("admin:verify"))
-                case Step.SET_UP:
-                    return HttpResponseRedirect(reverse("admin:second_factor"))
-                case Step.NONE:
-                    pass
-        return super().login(request, extra_context)
+    def ask_again(self, request: HttpRequest) -> HttpResponse | None:
+        """Return the page that asks for the second factor, or ``None`` while it is fresh; a site says how."""
+        raise PermissionDenied
 
     def get_urls(self) -> list[Any]:
         """Return the site's routes without the redirect that would tell foreign rows from missing ones."""
         own = [
             path("place/", self.admin_view(self.choose_place), name="choose_place"),
-            path("verify/", lambda request: verify_page(self, request), name="verify"),
-            path("second-factor/", lambda request: set_up_page(self, request), name="second_factor"),
             path("search/", self.admin_view(self.search), name="search"),
         ]
         return [*own, *(route for route in super().get_urls() if getattr(route, "name", "") != "view_on_site")]
@@ -151,8 +140,7 @@ def recent_events(operator: Operator, place: Environment | None) -> list[AuditEv
 
 def step_of(request: HttpRequest) -> Step:
     """Return what the signed-in operator still has to show, read once per request."""
-    is_verified = bool(getattr(request.user, "otp_device", None))
-    return remembered(request, "step", lambda: next_step(operator_of(request), is_verified=is_verified))
+    return remembered(request, "step", lambda: next_step(operator_of(request), is_verified=is_verified(request)))
 
 
 def places_of(request: HttpRequest) -> list[Environment]:

@@ -36,6 +36,7 @@ from authsvc.web.problems import Problem, TooManyRequests
 from authsvc.web.token_bucket import Rate
 
 TALLY = "limit_tally"
+DOORS = ("login", "passkey_login", "verify", "join", "password_reset")
 
 
 class LimitMiddleware:
@@ -122,9 +123,9 @@ def is_sensitive(request: HttpRequest, view: object) -> bool:
 
 
 def is_login(request: HttpRequest) -> bool:
-    """True when somebody sends a name and password to the admin."""
-    is_like_one = request.method == "POST" and request.path_info.endswith("/login/")
-    return is_like_one and request.path_info == reverse("admin:login")
+    """True when somebody sends a proof to one of the admin's doors."""
+    is_like_one = request.method == "POST" and request.path_info.startswith("/admin/")
+    return is_like_one and request.path_info in {reverse(f"admin:{name}") for name in DOORS}
 
 
 def refusal(problem: Problem) -> HttpResponse:

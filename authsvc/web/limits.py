@@ -180,10 +180,15 @@ LOGIN_WINDOWS: Mapping[str, str] = {"address": "30/5m", "name": "10/5m"}
 
 
 def take_login(request: HttpRequest, username: str) -> None:
-    """Count one attempt to sign in; raises ``TooManyRequests``, or ``Unavailable`` when it cannot be counted."""
+    """Count one attempt to sign in, by address and, with a name, by name there.
+
+    Raises ``TooManyRequests``, or ``Unavailable`` when it cannot be counted.
+    """
     address = address_key(request)
     keys = {"address": address, "name": f"{username.casefold()[:150]}@{address}"}
     for window, rate in LOGIN_WINDOWS.items():
+        if window == "name" and not username:
+            continue
         _take_window(request, f"login.{window}", keys[window], rate)
 
 

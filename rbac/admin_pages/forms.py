@@ -11,6 +11,7 @@ from authsvc.tenants.admin_base import ShownOnce
 from authsvc.tenants.admin_forms import lines
 from authsvc.tenants.models import Environment
 from authsvc.tokens.api_keys import IssuedKey
+from rbac.scopes import AUTHSVC_ADMIN
 
 MOST_CHOICES = 500
 ONCE = "This is the only time it is shown. Copy it now; it cannot be shown again."
@@ -48,6 +49,11 @@ def shown_key(what: str, issued: IssuedKey, owner: str) -> ShownOnce:
         "Expires": str(issued.key.expires_at or "never"),
     }
     return ShownOnce(f"{what} issued", ONCE, issued.text.reveal(), facts)
+
+
+def administrates(scopes: Iterable[str]) -> bool:
+    """True when one of these scopes is the right to everything in an environment."""
+    return AUTHSVC_ADMIN in set(scopes)
 
 
 def grouped(model: Any, environments: Iterable[Environment]) -> list[tuple[str, list[tuple[str, str]]]]:

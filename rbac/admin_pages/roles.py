@@ -8,13 +8,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_forms import ChoosesRow, offer
 from authsvc.tenants.models import Environment, Principal
 from authsvc.web.caller import Caller
-from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, grouped
+from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, administrates, grouped
 from rbac.models import Gateway, Grant, Role
 from rbac.services.grants import create_grant, get_principal, revoke_grant
 from rbac.services.roles import create_role, delete_role, get_role, update_role
@@ -42,6 +43,10 @@ class RoleAdmin(HouseAdmin):
     add_scope = "roles:write"
     add_title = "Add role"
 
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True for a role that administrates."""
+        return administrates(form.cleaned_data["scopes"])
+
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Create the role."""
         role = create_role(
@@ -65,7 +70,14 @@ class RoleAdmin(HouseAdmin):
         return f"Role {name} is deleted."
 
     service_actions = (
-        ServiceAction("edit", "Edit", "roles:write", RoleForm, _edit),
+        ServiceAction(
+            "edit",
+            "Edit",
+            "roles:write",
+            RoleForm,
+            _edit,
+            asks_again=lambda row, fields: administrates([*row.scopes, *fields["scopes"]]),
+        ),
         ServiceAction("delete", "Delete", "roles:write", NothingForm, _delete, is_dangerous=True),
     )
 
@@ -119,6 +131,10 @@ class GrantAdmin(HouseAdmin):
     def given(self, row: Grant) -> str:
         """Return what is granted."""
         return str(row.role) if row.role else " ".join(row.scopes)
+
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True for a role that administrates."""
+        return administrates(get_role(self.add_caller(request, form), form.cleaned_data["role"]).scopes)
 
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Create the grant."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
+from django_otp import DEVICE_ID_SESSION_KEY
 
+from authsvc.operators.models import Authenticator
+from authsvc.operators.sealing import seal_factor_key
 from authsvc.tenants.models import Operator
+from authsvc.tenants.second_factor import SHOWN_AT
 from tests.world import World
 
 SignedIn = Callable[[str], Client]
@@ -47,3 +52,16 @@ def auditor(signed_in: SignedIn) -> Client:
 def platform(signed_in: SignedIn) -> Client:
     """Return the platform operator, who sees every tenant."""
     return signed_in("platform")
+
+
+def prove(client: Client) -> Client:
+    """Give the signed-in operator a confirmed second factor that its session has just shown."""
+    operator = Operator.objects.get(pk=client.session["_auth_user_id"])
+    device, _ = Authenticator.objects.get_or_create(
+        user=operator, confirmed=True, defaults={"name": "test", "sealed_key": seal_factor_key(operator.pk, b"k" * 20)}
+    )
+    session = client.session
+    session[DEVICE_ID_SESSION_KEY] = device.persistent_id
+    session[SHOWN_AT] = datetime.now(UTC).timestamp()
+    session.save()
+    return client

@@ -18,6 +18,7 @@ from authsvc.audit.models import AuditEvent
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.models import Environment, Tenant
 
+DOORS = {"secret": "x", "uidb64": "x", "token": "x"}
 UNCRAWLED = {"logout"}  # it would sign the crawler out
 TOKEN = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]+"')
 PARAMETER = re.compile(r"<(?:(?P<kind>\w+):)?(?P<name>\w+)>")
@@ -92,7 +93,7 @@ def site_addresses() -> Iterator[Address]:
         if isinstance(pattern, URLResolver):
             assert str(pattern.pattern).rstrip("/").rpartition("/")[2] in models
         elif pattern.name not in UNCRAWLED:
-            url, _ = _filled(pattern, {"app_label": "authsvc", "url": "r/8/x/", "object_id": "x", "name": "x"})
+            url, _ = _filled(pattern, {"app_label": "authsvc", "url": "r/8/x/", "object_id": "x", "name": "x", **DOORS})
             yield Address(str(pattern.name), f"/admin/{url}", False)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.sessions.models import Session
 from django.test import Client
 
 from authsvc.audit.models import AuditEvent
+from authsvc.operators.models import OperatorSession
 from devices.models import Device
 from profiles.models import Profile
 from rbac.models import Grant
+from tests.admin.conftest import prove
 from tests.world import Api, Place, World
 
 SECRET = re.compile(r'id="shown-secret"[^>]*>([^<]+)<')
@@ -65,7 +66,7 @@ def test_secret_is_shown_once_and_kept_nowhere(
     assert response.status_code == 200
     assert "no-store" in response.headers["Cache-Control"]
     assert secret not in str(response.cookies) + str(acme.cookies) + str(response.headers)
-    assert all(secret not in str(row.get_decoded()) for row in Session.objects.all())
+    assert all(secret not in str(row.get_decoded()) for row in OperatorSession.objects.all())
     assert all(secret not in str(vars(row)) for row in LogEntry.objects.all())
     assert all(secret not in str(vars(row)) for row in AuditEvent.objects.all())
     for later in (
@@ -145,7 +146,7 @@ def test_approve_page_refuses_a_wrong_code_and_a_changed_request(world: World, a
 def test_grant_page_gives_and_takes_a_role(world: World, acme: Client) -> None:
     place = world.prod
     body = {"principal": place.reader["client_id"], "role": place.ids["role"], "gateway": "", "reason": "on call"}
-    assert acme.post("/admin/rbac/grant/add/", body).status_code == 302
+    assert prove(acme).post("/admin/rbac/grant/add/", body).status_code == 302
     grant = Grant.unscoped.filter(principal_id=place.reader["client_id"]).order_by("-created_at")[0]
     assert last_event("grant.created").subject_id == grant.id
     acme.post(f"/admin/rbac/grant/{grant.id}/do/revoke/", {"reason": "over"})

@@ -14,6 +14,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from authsvc.tenants.models import Membership, Operator
 from authsvc.tokens.models import ApiKey, IssuedToken, SigningKey
 from devices.models import Device
 from devices.proof import PayloadVersion, SignedParameters, device_id_of, encode_canonical, payload
@@ -108,6 +109,20 @@ def keyed_device(place: Place) -> Ids:
     return {"device_id": made["id"]}
 
 
+def member(place: Place) -> Ids:
+    """Make somebody an approver of the tenant."""
+    tenant = place.environment().tenant
+    operator, _ = Operator.objects.get_or_create(username=f"kim-{tenant.slug}")
+    Membership.objects.for_tenant(tenant.id).filter(operator=operator).delete()
+    Membership(operator=operator, tenant=tenant, role="approver").save()
+    return {"operator_id": operator.id}
+
+
+def invitation(place: Place) -> Ids:
+    """Invite somebody into the tenant."""
+    return {"invitation_id": place.api().post("/invitations", {"invited": "kim", "role": "auditor"}).json()["id"]}
+
+
 @dataclass(frozen=True)
 class Case:
     """One method of one route; ``owner`` is what its owner is answered."""
@@ -195,6 +210,12 @@ CREDENTIALS = "/profiles/{profile_id}/credentials"
 CASES = (
     Case("GET", "/tokens/{jti}", prepare=issued_token),
     Case("DELETE", "/tokens/{jti}", owner=204, prepare=issued_token),
+    Case("GET", "/members/{operator_id}", prepare=member),
+    Case("PATCH", "/members/{operator_id}", {"role": "auditor"}, prepare=member),
+    Case("DELETE", "/members/{operator_id}", owner=204, prepare=member),
+    Case("POST", "/members/{operator_id}/sign-out", prepare=member),
+    Case("GET", "/invitations/{invitation_id}", prepare=invitation),
+    Case("DELETE", "/invitations/{invitation_id}", owner=204, prepare=invitation),
     Case("POST", "/keys/{key_id}/retire", {"reason": "leaked"}, prepare=signing_key),
     Case("DELETE", "/scopes/{scope_id}", owner=204, prepare=own_scope),
     Case("GET", "/roles/{role_id}"),

@@ -122,6 +122,16 @@ COLLECTIONS = (
         event="token_policy.updated",
         bad=(("refresh_idle_days", {"refresh_idle_days": 0}), ("colour", {"colour": 1})),
     ),
+    Call("GET", "/members"),
+    Call("GET", "/invitations"),
+    Call(
+        "POST",
+        "/invitations",
+        {"invited": "kim@acme.example", "role": "auditor"},
+        201,
+        "invitation.created",
+        bad=(("role", {"invited": "kim", "role": "king"}), ("invited", {"role": "auditor"})),
+    ),
     Call("GET", "/keys"),
     Call("POST", "/keys/rotate", {}, 201, "signing_key.created", bad=(("algorithm", {"algorithm": "none"}),)),
     Call("POST", "/keys/activate", _next_key, event="signing_key.activated", bad=(("reason", {"force": True}),)),
@@ -298,6 +308,10 @@ COLLECTIONS = (
 )
 EVENTS = {
     "DELETE /tokens/{jti}": "token.revoked",
+    "PATCH /members/{operator_id}": "membership.changed",
+    "DELETE /members/{operator_id}": "membership.removed",
+    "POST /members/{operator_id}/sign-out": "operator.sessions_ended",
+    "DELETE /invitations/{invitation_id}": "invitation.withdrawn",
     "POST /keys/{key_id}/retire": "signing_key.retired",
     "DELETE /scopes/{scope_id}": "scope.removed",
     "PUT /gateways/{gateway_id}/routes": "route.set",

@@ -113,7 +113,7 @@ def signed_in_state(browser: Browser, live: LiveServer) -> Any:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Yield a server of our own: what other tests leave behind would change what the pages say."""
-    with start_live_server(tmp_path_factory.mktemp("browser")) as server:
+    with start_live_server(tmp_path_factory.mktemp("browser"), host="localhost") as server:  # passkeys need a name
         yield server
 
 

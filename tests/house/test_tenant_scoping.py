@@ -24,6 +24,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/tokens/refresh.py",  # the refresh token says whose it is
     "authsvc/tokens/keys.py",  # the worker retires keys whose last token is dead, of every environment
     "rbac/services/key_schedule.py",  # the worker's step over keys of every environment
+    "authsvc/operators/invitations.py",  # the link says whose it is
     "authsvc/ops/health.py",  # which key-encryption keys are needed at all
     "authsvc/ops/metrics.py",  # counts over the whole installation, without a name
     "authsvc/ops/doctor.py",  # the same

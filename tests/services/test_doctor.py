@@ -95,6 +95,7 @@ def break_item(code: str, settings: Any, folder: Path, monkeypatch: pytest.Monke
         "database": lambda: DataKey.unscoped.update(kek_id="gone"),
         "operator": lambda: Operator.objects.update(is_active=False),
         "demo": lambda: (folder / "demo-ten_x.json").touch(mode=0o600),
+        "passkeys": wrong(settings, "AUTHSVC_BASE_URL", "https://192.0.2.7"),
         "gateway_tokens": lambda: ApiKey.unscoped.filter(kind="gateway_token").update(
             revoked_at=datetime.now().astimezone()
         ),

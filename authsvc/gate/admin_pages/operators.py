@@ -8,27 +8,30 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
 from authsvc.gate.admin_pages.tenants import PlatformAdmin
-from authsvc.tenants.admin_base import Fields, ServiceAction
+from authsvc.operators.factors import remove_factors
+from authsvc.operators.sessions import end_sessions, open_sessions
+from authsvc.tenants.admin_base import Fields, ServiceAction, always
 from authsvc.tenants.admin_filters import TenantFilter
-from authsvc.tenants.admin_site import operator_of
+from authsvc.tenants.admin_site import caller_in, operator_of
 from authsvc.tenants.models import Environment, Membership, MembershipRole, Operator, Tenant, TenantState
 from authsvc.tenants.operators import (
+    POWERFUL,
     change_membership,
-    end_sessions,
-    open_sessions,
     remove_membership,
     set_operator_active,
     set_operator_password,
 )
-from authsvc.tenants.second_factor import has_factor, remove_factor
+from authsvc.tenants.second_factor import has_factor
 from authsvc.tenants.services import add_membership, create_operator, visible_tenant_ids
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm
 
 ALL = "authsvc:admin"
+OF_TENANTS = {"sign-out"}  # what owners and admins of a tenant may do to those who work in it
 
 
 class OperatorForm(forms.Form):
@@ -68,14 +71,35 @@ class OperatorAdmin(PlatformAdmin):
         """Name no environment: an operator lies above them."""
 
     def find_caller(self, request: HttpRequest, row: Any) -> Caller | None:
-        """Return the platform operator; nobody else acts on operators."""
-        return self.add_caller(request, forms.Form()) if operator_of(request).is_superuser else None
+        """Return the platform operator, or who administrates a tenant that the operator works in."""
+        if operator_of(request).is_superuser:
+            return self.add_caller(request, forms.Form())
+        if row.is_superuser:
+            return None
+        theirs = set(row.memberships.values_list("tenant_id", flat=True))
+        shared = [place for place in self.environments(request, ALL) if place.tenant_id in theirs]
+        return caller_in(request, shared[0]) if shared else None
+
+    def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponseBase:
+        """Let tenants end sessions; everything else about an operator is the platform's."""
+        if name not in OF_TENANTS and not operator_of(request).is_superuser:
+            raise Http404
+        return super().action_view(request, object_id, name)
+
+    def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        found = super()._buttons(request, row)
+        if operator_of(request).is_superuser:
+            return found
+        return [button for button in found if button["url"].rstrip("/").rpartition("/")[2] in OF_TENANTS]
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Show the open sessions to the platform, and to the operator itself."""
-        me = operator_of(request)
-        may_look = me.is_superuser or me.id == row.id
+        """Show the open sessions to who may end them, and to the operator itself."""
+        may_look = operator_of(request).id == row.id or self.find_caller(request, row) is not None
         return {"sessions": open_sessions(row, now=datetime.now(UTC))} if may_look else {}
+
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True for an operator who sees every tenant."""
+        return bool(form.cleaned_data["is_platform"])
 
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Create the operator."""
@@ -93,7 +117,7 @@ class OperatorAdmin(PlatformAdmin):
 
     @staticmethod
     def _remove_factor(caller: Caller, row: Operator, _fields: Fields, now: datetime) -> str:
-        remove_factor(caller, operator=row, now=now)
+        remove_factors(caller, operator=row, now=now)
         return f"{row} has no second factor any more."
 
     @staticmethod
@@ -107,13 +131,24 @@ class OperatorAdmin(PlatformAdmin):
         return f"{row} can sign in again."
 
     service_actions = (
-        ServiceAction("password", "Set password", ALL, PasswordForm, _password),
+        ServiceAction("password", "Set password", ALL, PasswordForm, _password, asks_again=always),
         ServiceAction("sign-out", "End sessions", ALL, NothingForm, _sign_out),
-        ServiceAction("remove-factor", "Remove second factor", ALL, NothingForm, _remove_factor, applies=has_factor),
+        ServiceAction(
+            "remove-factor",
+            "Remove second factor",
+            ALL,
+            NothingForm,
+            _remove_factor,
+            is_dangerous=True,
+            applies=has_factor,
+            asks_again=always,
+        ),
         ServiceAction(
             "disable", "Disable", ALL, NothingForm, _disable, is_dangerous=True, applies=lambda row: row.is_active
         ),
-        ServiceAction("enable", "Enable", ALL, NothingForm, _enable, applies=lambda row: not row.is_active),
+        ServiceAction(
+            "enable", "Enable", ALL, NothingForm, _enable, applies=lambda row: not row.is_active, asks_again=always
+        ),
     )
 
 
@@ -148,6 +183,10 @@ class MembershipAdmin(PlatformAdmin):
         form.fields["operator"] = forms.ModelChoiceField(queryset=Operator.objects.filter(is_active=True))
         form.fields["tenant"] = forms.ModelChoiceField(queryset=Tenant.objects.filter(state=TenantState.ACTIVE))
 
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True for a role that may do everything in the tenant."""
+        return form.cleaned_data["role"] in POWERFUL
+
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Give the role."""
         role = MembershipRole(fields["role"])
@@ -174,7 +213,11 @@ class MembershipAdmin(PlatformAdmin):
         remove_membership(caller, membership=row, now=now)
         return f"Removed: {text}."
 
+    @staticmethod
+    def _raises(_row: Membership, fields: Fields) -> bool:
+        return fields["role"] in POWERFUL
+
     service_actions = (
-        ServiceAction("change-role", "Change role", ALL, RoleForm, _change),
+        ServiceAction("change-role", "Change role", ALL, RoleForm, _change, asks_again=_raises),
         ServiceAction("remove", "Remove", ALL, NothingForm, _remove, is_dangerous=True),
     )

@@ -1,4 +1,7 @@
-"""Admin page of signing keys: where each is in its rotation, which gateways have it, and the three buttons."""
+"""Admin page of signing keys: where each is in its rotation, which gateways have it, and the buttons.
+
+In prod each button asks who it is.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,11 @@ class RequiredReasonForm(forms.Form):
     """Why; it stands in the audit."""
 
     reason = forms.CharField(max_length=500, widget=forms.Textarea(attrs={"rows": 2, "cols": 60}))
+
+
+def in_prod(row: Any, _fields: Fields) -> bool:
+    """True for what lies in an environment called prod."""
+    return bool(row.environment.name == "prod")
 
 
 @admin.register(SigningKey)
@@ -99,6 +107,7 @@ class SigningKeyAdmin(HouseAdmin):
             NothingForm,
             _rotate,
             applies=lambda row: row.state == SigningKeyState.ACTIVE and row.algorithm in ALGORITHMS,
+            asks_again=in_prod,
         ),
         ServiceAction(
             "activate",
@@ -107,6 +116,7 @@ class SigningKeyAdmin(HouseAdmin):
             NothingForm,
             _activate,
             applies=lambda row: row.state == SigningKeyState.NEXT,
+            asks_again=in_prod,
         ),
         ServiceAction(
             "force",
@@ -116,6 +126,7 @@ class SigningKeyAdmin(HouseAdmin):
             _force,
             is_dangerous=True,
             applies=lambda row: row.state == SigningKeyState.NEXT,
+            asks_again=in_prod,
         ),
         ServiceAction(
             "retire",
@@ -125,6 +136,7 @@ class SigningKeyAdmin(HouseAdmin):
             _retire,
             is_dangerous=True,
             applies=lambda row: row.state != SigningKeyState.RETIRED,
+            asks_again=in_prod,
         ),
     )
 

@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from authsvc.gate.onboarding import open_environment, open_tenant
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, always
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
 from authsvc.tenants.limits import set_limits
@@ -136,6 +136,7 @@ class TenantAdmin(PlatformAdmin):
             _require_mfa,
             is_dangerous=True,
             applies=lambda row: row.require_mfa,
+            asks_again=always,
         ),
         ServiceAction(
             "suspend",
@@ -145,6 +146,7 @@ class TenantAdmin(PlatformAdmin):
             _suspend,
             is_dangerous=True,
             applies=lambda row: row.state == TenantState.ACTIVE,
+            asks_again=always,
         ),
         ServiceAction(
             "resume",

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from authsvc.gate.admin_pages.explain import explain_page
 from authsvc.gate.admin_pages.issue_token import IssueTokenForm, issue_and_show, issue_context
+from authsvc.gate.admin_pages.scope_choices import asked_scopes
 from authsvc.gate.admin_pages.token_preview import UNUSED_DAYS, preview_of
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
 from authsvc.tenants.admin_filters import PlaceFilter
@@ -23,7 +24,7 @@ from authsvc.tokens.api_keys import revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken
 from authsvc.tokens.services import revoke_token
 from authsvc.web.caller import Caller
-from rbac.admin_pages.forms import ReasonForm, shown_key
+from rbac.admin_pages.forms import ReasonForm, administrates, shown_key
 
 
 @admin.register(IssuedToken)
@@ -73,6 +74,10 @@ class IssuedTokenAdmin(HouseAdmin):
     def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
         """Show what the account holds already, and what the token could do."""
         return issue_context(self, request, form)
+
+    def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
+        """True for a token that may administrate."""
+        return administrates(asked_scopes(self.add_caller(request, form), form.cleaned_data))
 
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> ShownOnce:
         """Mint the token and show it once."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
+from authsvc.operators.factors import rewrap_factor_keys, unreadable_factor_keys
 from authsvc.vault.keyring import keyring
 from authsvc.vault.services import rewrap_data_keys, rotate_data_key, unreadable_data_keys
 
@@ -54,15 +55,19 @@ class Command(HouseCommand):
             for key in rewrap_data_keys(self.inside(tenant), now=now):
                 count += 1
                 self.stdout.write(f"{tenant}: {key.id} is wrapped by {key.kek_id}")
+        factors = 0 if options["tenant"] else len(list(rewrap_factor_keys(self.caller, now=now)))
+        self.stdout.write(f"{factors} operators' factors sealed again")
         self.stdout.write(f"{count} data keys re-wrapped; every other one already was under {keyring().primary_id}")
         return Exit.OK
 
     def _verify(self, options: dict[str, Any], _now: datetime) -> Exit:
         broken = {str(tenant): unreadable_data_keys(tenant.id) for tenant in self.tenants(options["tenant"])}
+        if not options["tenant"]:
+            broken["operators"] = unreadable_factor_keys()
         if options["json"]:
             self.print_json({name: [list(item) for item in items] for name, items in broken.items()})
         else:
             for name, items in broken.items():
-                state = ", ".join(f"{key_id} ({reason})" for key_id, reason in items) or "every data key opens"
+                state = ", ".join(f"{key_id} ({reason})" for key_id, reason in items) or "every key opens"
                 self.stdout.write(f"{name}: {state}")
         return Exit.BROKEN if any(broken.values()) else Exit.OK
