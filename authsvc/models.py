@@ -2,6 +2,7 @@
 
 from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
+from authsvc.tenants.review_models import Review
 from authsvc.tokens.models import ApiKey, IssuedToken, RefreshFamily, RefreshToken, SigningKey, UsedAssertion
 from authsvc.vault.models import DataKey
 from authsvc.web.limit_models import LimitBucket
@@ -20,6 +21,7 @@ __all__ = [
     "Principal",
     "RefreshFamily",
     "RefreshToken",
+    "Review",
     "SigningKey",
     "Tenant",
     "UsedAssertion",

@@ -17,6 +17,7 @@ Detail = Mapping[str, object]
 _TYPES: dict[str, tuple[str, ...]] = {
     "access.denied": ("code", "required_scope", "method", "route"),
     "api_key.issued": ("kind", "principal_id", "name", "fingerprint", "expires_at"),
+    "api_key.made_endless": ("kind", "principal_id", "reason"),
     "api_key.revoked": ("kind", "principal_id", "reason"),
     "api_key.rotated": ("kind", "principal_id", "fingerprint", "overlap_until"),
     "audit.checkpoint_signed": ("sequence", "hash"),
@@ -66,6 +67,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "enrolment_code.revoked": ("name", "uses"),
     "enrolment_code.used": ("device_id", "uses", "maximum_uses"),
     "environment.created": ("name",),
+    "environment.promoted": ("source", "digest", "count", "kinds"),
     "gateway.created": ("kind", "audience", "name"),
     "gateway.deleted": ("audience",),
     "gateway.key_set_acknowledged": ("kids",),
@@ -107,6 +109,11 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "provider.deleted": ("provider",),
     "provider.updated": ("provider", "changed"),
     "retention.purged": ("rows", "before"),
+    "review.applied": ("act", "digest", "requested_by", "reason"),
+    "review.refused": ("code",),
+    "review.rejected": ("act", "reason"),
+    "review.requested": ("act", "digest", "reason", "expires_at"),
+    "review.withdrawn": ("act", "reason"),
     "role.created": ("name", "scopes"),
     "role.deleted": ("name",),
     "role.updated": ("name", "scopes"),
@@ -167,7 +174,16 @@ _LEAVES_RIGHTS_ALONE = frozenset(
         "token.refused",
     }
 )
-_AREAS_WITHOUT_RIGHTS = ("channel.", "credential.", "membership.", "operator.", "order.", "profile", "usage.")
+_AREAS_WITHOUT_RIGHTS = (
+    "channel.",
+    "credential.",
+    "membership.",
+    "operator.",
+    "order.",
+    "profile",
+    "review.",
+    "usage.",
+)
 
 
 def changes_rights(event_type: str) -> bool:

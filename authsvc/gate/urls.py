@@ -11,7 +11,17 @@ from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
 from authsvc.gate.token import token_endpoint
-from authsvc.gate.views import audit, decisions, device_authentication, device_page, keys, snippets, tokens
+from authsvc.gate.views import (
+    audit,
+    decisions,
+    device_authentication,
+    device_page,
+    keys,
+    promotions,
+    reviews,
+    snippets,
+    tokens,
+)
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
 from authsvc.web.methods import require_method, require_post, require_read
 
@@ -51,6 +61,13 @@ api = [
     path("devices/<id:device_id>/authenticate", device_authentication.DeviceAuthentication.as_view()),
     path("devices/<id:device_id>/challenge", device_authentication.DeviceChallenge.as_view()),
     path("devices/<id:device_id>/prove", device_authentication.DeviceProof.as_view()),
+    path("reviews", reviews.ReviewList.as_view()),
+    path("reviews/<id:review_id>", reviews.ReviewDetail.as_view()),
+    path("reviews/<id:review_id>/approve", reviews.ReviewApproval.as_view()),
+    path("reviews/<id:review_id>/reject", reviews.ReviewRejection.as_view()),
+    path("four-eyes", reviews.FourEyes.as_view()),
+    path("promotions", promotions.PromotionList.as_view()),
+    path("promotions/<name:source>", promotions.PromotionPlan.as_view()),
     path("audit", audit.AuditList.as_view()),
     path("audit/export", audit.AuditExport.as_view()),
     path("audit/checkpoints", audit.AuditCheckpointList.as_view()),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
+from django.contrib.admin.utils import quote, unquote
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -25,7 +25,9 @@ from django.utils.safestring import SafeString
 
 from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
 from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, places_where, require
+from authsvc.tenants.four_eyes import ReviewRequired
 from authsvc.tenants.models import Environment
+from authsvc.tenants.reviews import request_instead
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, Problem
@@ -275,6 +277,8 @@ class HouseAdmin(ModelAdmin):
         """Call the service; a problem becomes an error of the form, a secret is rendered at once."""
         try:
             result = call(datetime.now(UTC))
+        except ReviewRequired as refused:
+            return self._ask_for_review(request, form, refused)
         except Problem as problem:
             show_problem(form, problem)
             return None
@@ -292,6 +296,20 @@ class HouseAdmin(ModelAdmin):
         messages.success(request, result)
         info = self.model._meta.app_label, self.model._meta.model_name
         return HttpResponseRedirect(reverse("admin:{}_{}_changelist".format(*info)))
+
+    def _ask_for_review(self, request: HttpRequest, form: forms.Form, refused: ReviewRequired) -> HttpResponse | None:
+        """Offer to ask a second operator; a second press of that button asks for exactly what was refused."""
+        if "ask" not in request.POST:
+            form.needs_review = True  # type: ignore[attr-defined]
+            show_problem(form, refused)
+            return None
+        try:
+            review = request_instead(refused, reason=str(refused.fields.get("reason") or ""), now=datetime.now(UTC))
+        except Problem as problem:
+            show_problem(form, problem)
+            return None
+        messages.success(request, "A second operator was asked; nothing has changed yet.")
+        return HttpResponseRedirect(reverse("admin:authsvc_review_change", args=[quote(review.pk)]))
 
     def _form_page(self, request: HttpRequest, form: forms.Form, title: str, extra: dict[str, Any]) -> TemplateResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, "title": title, **extra}

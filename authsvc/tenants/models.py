@@ -62,6 +62,7 @@ class Tenant(models.Model):
     )
     retention_hold = models.BooleanField(default=False, help_text="Nothing is purged while this is set.")
     require_mfa = models.BooleanField(default=False, help_text="Nobody works here without a second factor.")
+    four_eyes = models.JSONField(default=list, blank=True, help_text="Acts that need a second operator.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:

@@ -14,13 +14,14 @@ from django.db import transaction
 
 from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
+from authsvc.tenants.four_eyes import Act, acts_of, require_second_operator
 from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse
 from authsvc.tokens.models import TYPE_OF_KIND, ApiKey, ApiKeyKind
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
-from authsvc.web.problems import NotFound, ValidationFailed
+from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
 
 LAST_USED_SECONDS = 60
@@ -49,7 +50,8 @@ def issue_api_key(
 ) -> IssuedKey:
     """Issue a long opaque proof to a principal of the caller's environment; raises ``ValidationFailed``.
 
-    Without ``expires_at`` an API key or gateway token lives 90 days; client and device secrets have no end.
+    Without ``expires_at`` an API key or gateway token lives 90 days; client and device secrets have no end, but where
+    the tenant wants a second operator for endless keys a client secret lives 90 days too.
     """
     token = generate(TYPE_OF_KIND[kind], caller.environment)
     key = ApiKey(
@@ -64,7 +66,7 @@ def issue_api_key(
         scopes=list(scopes),
         address_ranges=checked_address_ranges(address_ranges),
         created_at=now,
-        expires_at=_checked_expiry(kind, expires_at, now),
+        expires_at=_checked_expiry(caller, kind, expires_at, now),
     )
     with transaction.atomic():
         key.save(force_insert=True)
@@ -140,6 +142,21 @@ def revoke_api_key(caller: Caller, *, key: ApiKey, reason: str, now: datetime) -
     return True
 
 
+def make_endless(caller: Caller, *, key: ApiKey, reason: str, now: datetime) -> ApiKey:
+    """Let a living key live until it is revoked; a reason is required. Raises ``ReviewRequired`` or ``Conflict``."""
+    if not reason.strip():
+        raise ValidationFailed(errors={"reason": ["Say why."]})
+    require_second_operator(caller, Act.ENDLESS_KEY, {"key_id": key.id, "reason": reason})
+    with transaction.atomic():
+        alive = ApiKey.objects.for_environment(caller).filter(id=key.id, revoked_at__isnull=True, expires_at__gt=now)
+        if not alive.update(expires_at=None):
+            raise Conflict("The key has ended, or has no end already.")
+        detail = {"kind": key.kind, "principal_id": key.principal_id, "reason": reason}
+        record(caller, "api_key.made_endless", subject_id=key.id, detail=detail, now=now)
+    key.expires_at = None
+    return key
+
+
 def get_api_key(caller: Caller, key_id: str, *, principal_id: str | None = None) -> ApiKey:
     """Return a key of the caller's environment (of one principal, if given); raises ``NotFound``."""
     keys = ApiKey.objects.for_environment(caller).select_related("principal").filter(id=key_id)
@@ -205,9 +222,11 @@ def _refusal(key: ApiKey, address: str, now: datetime) -> str:
     return ""
 
 
-def _checked_expiry(kind: ApiKeyKind, expires_at: datetime | None, now: datetime) -> datetime | None:
+def _checked_expiry(caller: Caller, kind: ApiKeyKind, expires_at: datetime | None, now: datetime) -> datetime | None:
     if expires_at is None:
         ends = kind in {ApiKeyKind.API_KEY, ApiKeyKind.GATEWAY_TOKEN}
+        if kind == ApiKeyKind.CLIENT_SECRET:
+            ends = Act.ENDLESS_KEY in acts_of(caller.tenant_id)
         return now + timedelta(days=DEFAULT_LIFE_DAYS) if ends else None
     if not now < expires_at <= now + timedelta(days=MAXIMUM_LIFE_DAYS):
         raise ValidationFailed(errors={"expires_at": [f"Choose a time within the next {MAXIMUM_LIFE_DAYS} days."]})

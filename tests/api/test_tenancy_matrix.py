@@ -23,6 +23,7 @@ LISTS = (
     "/audit",
     "/audit/export",
     "/audit/checkpoints",
+    "/reviews",
     "/roles",
     "/grants",
     "/service-accounts",

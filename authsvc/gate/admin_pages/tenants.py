@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -12,6 +13,7 @@ from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
+from authsvc.tenants.four_eyes import CHOICES, SENTENCES, set_four_eyes
 from authsvc.tenants.models import Environment, Tenant, TenantState
 from authsvc.tenants.operators import require_second_factor
 from authsvc.tenants.services import (
@@ -47,6 +49,18 @@ class TenantForm(forms.Form):
     name = forms.CharField(max_length=200)
 
 
+class FourEyesForm(forms.Form):
+    """Which acts need a second operator."""
+
+    acts = forms.MultipleChoiceField(
+        required=False,
+        choices=[(act.value, SENTENCES[act]) for act in CHOICES],
+        widget=forms.CheckboxSelectMultiple,
+        label="A second operator is needed to",
+        help_text="Ticking holds at once. Taking a tick away needs a second operator itself.",
+    )
+
+
 @admin.register(Tenant)
 class TenantAdmin(PlatformAdmin):
     """The customer boundary."""
@@ -63,6 +77,7 @@ class TenantAdmin(PlatformAdmin):
         "credential_warn_seconds",
         "lease_ttl_seconds",
         "require_mfa",
+        "four_eyes",
         "created_at",
     )
     readonly_fields = fields
@@ -93,10 +108,20 @@ class TenantAdmin(PlatformAdmin):
         require_second_factor(caller, tenant=row, is_required=not row.require_mfa, now=now)
         return f"{row} {'requires' if row.require_mfa else 'no longer requires'} a second factor."
 
+    def initial_for(self, action: ServiceAction, row: Any) -> dict[str, Any]:
+        """Show the acts as they are set."""
+        return {"acts": row.four_eyes}
+
+    @staticmethod
+    def _four_eyes(caller: Caller, _row: Tenant, fields: Fields, now: datetime) -> str:
+        acts = set_four_eyes(caller, acts=fields["acts"], now=now)
+        return f"A second operator is needed for: {', '.join(sorted(acts)).replace('_', ' ') or 'nothing'}."
+
     def place_of(self, row: Tenant) -> None:
         """Name no environment: a tenant lies above them."""
 
     service_actions = (
+        ServiceAction("four-eyes", "Second operator", "authsvc:admin", FourEyesForm, _four_eyes),
         ServiceAction(
             "require-mfa",
             "Require a second factor",

@@ -24,6 +24,7 @@ from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken, SigningKey
 from authsvc.tokens.services import revoke_token
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import ReasonForm, shown_key
+from rbac.services.service_accounts import make_key_endless
 
 
 @admin.register(SigningKey)
@@ -201,6 +202,11 @@ class ApiKeyAdmin(HouseAdmin):
         return shown_key("New secret", issued, str(row.principal))
 
     @staticmethod
+    def _never_expire(caller: Caller, row: ApiKey, fields: Fields, now: datetime) -> str:
+        make_key_endless(caller, key=row, reason=fields["reason"], now=now)
+        return f"{row} lives until it is revoked."
+
+    @staticmethod
     def _revoke(caller: Caller, row: ApiKey, fields: Fields, now: datetime) -> str:
         revoke_api_key(caller, key=row, reason=fields["reason"], now=now)
         return f"{row} is revoked."
@@ -213,6 +219,15 @@ class ApiKeyAdmin(HouseAdmin):
             RotateForm,
             _rotate,
             applies=lambda row: row.revoked_at is None and row.kind != ApiKeyKind.DEVICE_SECRET,
+        ),
+        ServiceAction(
+            "never-expire",
+            "Let it never expire",
+            "service_accounts:write",
+            ReasonForm,
+            _never_expire,
+            is_dangerous=True,
+            applies=lambda row: row.revoked_at is None and row.expires_at is not None,
         ),
         ServiceAction(
             "revoke",
