@@ -23,6 +23,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
 from profiles.admin_pages.moving_in import import_page
 from profiles.admin_pages.outlook import outlook_page
+from profiles.admin_pages.shape_hint import hint_of
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
 from profiles.services.store import (
@@ -135,6 +136,16 @@ class ProfileAdmin(HouseAdmin):
     service_add_form = ProfileForm
     add_scope = "profiles:write"
     add_title = "Store credential"
+    service_add_template = "admin/store_credential.html"
+
+    def is_ready(self, request: HttpRequest, form: forms.Form) -> bool:
+        """False while only a hint is asked for."""
+        return "preview" not in request.POST
+
+    def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
+        """Say whether what was pasted has the shape of what it is meant to be."""
+        typed = request.POST
+        return {"hint": hint_of(typed.get("provider", ""), typed.get("kind", ""), typed.get("value", ""))}
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages that import, and that say who gets what."""

@@ -10,7 +10,7 @@ from authsvc.tenants.review_lines import ReviewLine, digest_of, shown
 pytestmark = pytest.mark.pure
 
 
-def state(kind: ItemKind, gateways: tuple[str, ...] = (), **items: Document) -> State:
+def state(kind: ItemKind, gateways: tuple[str, ...] = (), /, **items: Document) -> State:
     """Return a state with items of one kind."""
     return State({kind: {name.replace("_AT_", " at "): value for name, value in items.items()}}, frozenset(gateways))
 

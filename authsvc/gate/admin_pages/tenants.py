@@ -7,8 +7,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
+from authsvc.gate.admin_pages.onboarding import onboarding_page
 from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import TenantFilter
@@ -83,6 +85,15 @@ class TenantAdmin(PlatformAdmin):
     readonly_fields = fields
     service_add_form = TenantForm
     add_title = "Add tenant"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that leads to a working lease."""
+        page = path("onboard/", self.admin_site.admin_view(self.onboarding_view), name="authsvc_tenant_onboard")
+        return [page, *super().get_urls()]
+
+    def onboarding_view(self, request: HttpRequest) -> HttpResponse:
+        """Lead from nothing to a working lease."""
+        return onboarding_page(self, request)
 
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Open the tenant."""

@@ -73,6 +73,11 @@ each("form[data-live]", (form) => {
     clearTimeout(timer);
     timer = setTimeout(ask, 150);
   });
+  form.addEventListener("input", (event) => {
+    if (event.target.type !== "password") return;
+    clearTimeout(timer);
+    timer = setTimeout(ask, 400);
+  });
 });
 
 // A form with data-into="id" shows the part of its answer there instead of leaving the page.
