@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
@@ -37,10 +37,12 @@ from profiles.services.store import (
     retire_profile,
     store_version,
 )
+from profiles.services.usage import clear_cooldown
 from profiles.write_ranges import require_write_address
 from rbac.admin_pages.forms import NothingForm, ReasonForm
 
 SOON_SECONDS = 86_400
+MOST_LEASES = 20
 
 
 class SecretForm(forms.Form):
@@ -213,6 +215,15 @@ class ProfileAdmin(HouseAdmin):
         return f"{row.key} has a new version, v{version.version}; the old one is retired."
 
     @staticmethod
+    def _clear_cooldown(caller: Caller, row: Profile, _fields: Fields, now: datetime) -> str:
+        clear_cooldown(caller, profile_id=row.id, now=now)
+        return f"{row.key} may be handed out again; its failures are forgotten."
+
+    def history_ids(self, row: Profile) -> list[str]:
+        """Return the profile and its versions: together they are the timeline of its rotation."""
+        return [row.id, *(item.id for item in row.credentials.all())]
+
+    @staticmethod
     def _retire(caller: Caller, row: Profile, fields: Fields, now: datetime) -> str:
         retire_profile(caller, profile=row, reason=fields["reason"], now=now)
         return f"{row.key} is retired."
@@ -225,6 +236,14 @@ class ProfileAdmin(HouseAdmin):
 
     service_actions = (
         ServiceAction("new-version", "Store new version", "credentials:write", SecretForm, _replace),
+        ServiceAction(
+            "clear-cooldown",
+            "Clear cooldown",
+            "status:write",
+            NothingForm,
+            _clear_cooldown,
+            applies=lambda row: bool(row.usage),
+        ),
         ServiceAction(
             "retire",
             "Retire",
@@ -243,10 +262,26 @@ class LeaseAdmin(HouseAdmin):
 
     list_display = ("id", "profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
     list_filter = (PlaceFilter,)
-    search_fields = ("id", "principal_id")
+    search_fields = ("id", "=principal_id", "=profile__id", "=profile__key")
     list_select_related = ("profile", "environment__tenant")
     fields = ("id", "profile", "principal_id", "agent", "session", "purpose", "environment", "created_at", "expires_at")
     readonly_fields = fields
+
+
+def handed_out(_request: HttpRequest, row: Profile) -> list[Panel]:
+    """Return who was handed this profile's secret, when and for what."""
+    leases = Lease.objects.for_tenant(row.tenant_id).filter(profile=row).select_related("credential")
+    lines = [
+        f"{lease.created_at:%Y-%m-%d %H:%M:%S} v{lease.credential.version} to {lease.principal_id}"
+        f" for {lease.agent or 'any agent'}{f' · {lease.purpose}' if lease.purpose else ''}"
+        f" until {lease.expires_at:%Y-%m-%d %H:%M}"
+        for lease in leases[:MOST_LEASES]
+    ]
+    url = reverse("admin:profiles_lease_changelist") + f"?q={row.id}"
+    return [Panel("Who was handed its secret, and when", lines, when_empty="Nobody yet.", url=url if lines else "")]
+
+
+ProfileAdmin.panels = (handed_out,)
 
 
 def material_of(fields: Fields) -> SecretMaterial:

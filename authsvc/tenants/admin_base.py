@@ -23,10 +23,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from authsvc.audit.models import AuditEvent
 from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
 from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, places_where, require
 from authsvc.tenants.four_eyes import ReviewRequired
-from authsvc.tenants.models import Environment
+from authsvc.tenants.models import Environment, Tenant
 from authsvc.tenants.reviews import request_instead
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
@@ -38,6 +39,7 @@ else:
     ModelAdmin = admin.ModelAdmin
 
 Fields = Mapping[str, Any]
+MOST_EVENTS = 30
 Perform = Callable[[Caller, Any, Fields, datetime], "ShownOnce | str"]
 
 
@@ -63,6 +65,20 @@ class ShownOnce:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """A box on a row's page: lines to read, or one text to copy; ``url`` leads to more."""
+
+    title: str
+    lines: Sequence[str] = ()
+    text: str = ""
+    when_empty: str = "Nothing yet."
+    url: str = ""
+
+
+ShowsPanels = Callable[[HttpRequest, Any], Sequence[Panel]]
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceAction:
     """A button on a row: its form, the scope it requires, and the service call behind it."""
 
@@ -85,6 +101,7 @@ class HouseAdmin(ModelAdmin):
     service_add_form: ClassVar[type[forms.Form] | None] = None
     add_title: ClassVar[str] = ""
     service_add_template: ClassVar[str] = "admin/service_form.html"
+    panels: ClassVar[tuple[ShowsPanels, ...]] = ()
     change_form_template = "admin/house_detail.html"
     list_per_page = 50
     show_full_result_count = False
@@ -245,6 +262,8 @@ class HouseAdmin(ModelAdmin):
         if row is not None:
             extra["service_actions"] = self._buttons(request, row)
             extra["environment"] = getattr(row, "environment", None)
+            extra["panels"] = [panel for shown in self.panels for panel in shown(request, row)]
+            extra["timeline"] = events_about(row, self.history_ids(row))
             extra.update(self.row_context(request, row))
         return super().change_view(request, object_id, form_url, extra)
 
@@ -315,6 +334,10 @@ class HouseAdmin(ModelAdmin):
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, "title": title, **extra}
         return TemplateResponse(request, extra["template"], context)
 
+    def history_ids(self, row: Any) -> list[str]:
+        """Return the ids whose events belong to the row's history."""
+        return [str(row.pk)]
+
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return what the row's page shows beside its fields."""
         return {}
@@ -332,3 +355,12 @@ class HouseAdmin(ModelAdmin):
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return facts about the row to show beside an action's form."""
         return {}
+
+
+def events_about(row: Any, ids: Sequence[str]) -> list[AuditEvent] | None:
+    """Return the newest events about a row, of its own tenant alone; ``None`` for what belongs to none."""
+    tenant_id = row.pk if isinstance(row, Tenant) else getattr(row, "tenant_id", None)
+    if tenant_id is None or isinstance(row, AuditEvent):
+        return None
+    events = AuditEvent.objects.filter(tenant_id=tenant_id, subject_id__in=ids)
+    return list(events.order_by("-sequence")[:MOST_EVENTS])
