@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -85,30 +85,43 @@ class HealthFilter(admin.SimpleListFilter):
         return queryset.filter(id__in=ending(is_over=self.value() == "expired").values("profile_id"))
 
 
+def refreshless() -> QuerySet[Credential]:
+    """Return the current credentials of active profiles that cannot refresh themselves."""
+    current = Credential.unscoped.filter(state=CredentialState.CURRENT, has_refresh=False)
+    return current.filter(profile__state=ProfileState.ACTIVE)
+
+
 def ending(*, is_over: bool) -> QuerySet[Credential]:
     """Return the current credentials that ended, or end within a day, and cannot refresh themselves."""
     now_ms = int(timezone.now().timestamp() * 1000)
-    current = Credential.unscoped.filter(state=CredentialState.CURRENT, has_refresh=False)
-    current = current.filter(profile__state=ProfileState.ACTIVE)
+    current = refreshless()
     if is_over:
         return current.filter(expires_at_ms__lt=now_ms)
     return current.filter(expires_at_ms__gte=now_ms, expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
 
 
 @calls_for_attention
-def expired_credentials(operator: Operator, place: Environment | None) -> Attention:
-    """Return how many credentials have ended."""
-    rows = in_sight(ending(is_over=True), operator, place)
-    url = reverse("admin:profiles_profile_changelist") + "?health=expired"
-    return Attention(rows.count(), "credentials have expired", url, "No credential has expired.", is_urgent=True)
-
-
-@calls_for_attention
-def expiring_credentials(operator: Operator, place: Environment | None) -> Attention:
-    """Return how many credentials end within a day."""
-    rows = in_sight(ending(is_over=False), operator, place)
-    url = reverse("admin:profiles_profile_changelist") + "?health=expiring"
-    return Attention(rows.count(), "credentials end within a day", url, "No credential ends within a day.")
+def ending_credentials(operator: Operator, place: Environment | None) -> list[Attention]:
+    """Return how many credentials have ended and how many end within a day, in one question."""
+    now_ms = int(timezone.now().timestamp() * 1000)
+    rows = in_sight(refreshless(), operator, place).filter(expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
+    counts = rows.aggregate(
+        expired=Count("pk", filter=Q(expires_at_ms__lt=now_ms)),
+        expiring=Count("pk", filter=Q(expires_at_ms__gte=now_ms)),
+    )
+    url = reverse("admin:profiles_profile_changelist") + "?health="
+    return [
+        Attention(
+            counts["expired"],
+            "credentials have expired",
+            f"{url}expired",
+            "No credential has expired.",
+            is_urgent=True,
+        ),
+        Attention(
+            counts["expiring"], "credentials end within a day", f"{url}expiring", "No credential ends within a day."
+        ),
+    ]
 
 
 @admin.register(Profile)

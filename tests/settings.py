@@ -25,3 +25,4 @@ STATE_DIRECTORY = STATE
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]
 AUTHSVC_DEMO_LIMITS = "off"  # tests of the limits switch them on
+WHITENOISE_USE_FINDERS = False  # every test client would read every static file again

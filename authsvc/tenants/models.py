@@ -200,7 +200,10 @@ class Principal(EnvironmentOwned):
     class Meta:
         default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment")]
+        indexes = [
+            models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment"),
+            models.Index(fields=["environment", "name"], name="principal_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name

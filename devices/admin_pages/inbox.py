@@ -28,6 +28,7 @@ SENTENCES: Mapping[RiskReason, str] = {
 }
 KNOWN = (State.ACTIVE, State.SUSPENDED)
 TIMELINE_LENGTH = 30
+MOST_AROUND = 500  # of a fleet under one name the newest say enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ def assess(devices: Iterable[Device]) -> dict[str, Assessment]:
     names = {device.principal.name for device in waiting}
     addresses = {device.address for device in waiting}
     around = list(
-        Device.unscoped.filter(environment_id__in=environments, principal__name__in=names)
+        Device.unscoped.filter(principal__environment_id__in=environments, principal__name__in=names)
         .select_related("principal")
-        .order_by("-created_at")
+        .order_by("-created_at")[:MOST_AROUND]
     )
     places = Counter(
         Device.unscoped.filter(environment_id__in=environments, address__in=addresses)

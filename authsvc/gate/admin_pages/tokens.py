@@ -8,6 +8,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThan
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -132,15 +134,13 @@ class RotationFilter(admin.SimpleListFilter):
 def due_for_rotation() -> Q:
     """Return the condition of a living key whose secret is older than 90 days."""
     long_ago = timezone.now() - timedelta(days=UNUSED_DAYS)
-    is_old = Q(rotated_at__lt=long_ago) | Q(rotated_at__isnull=True, created_at__lt=long_ago)
-    return Q(revoked_at__isnull=True) & is_old
+    return Q(revoked_at__isnull=True) & Q(LessThan(Coalesce("rotated_at", "created_at"), long_ago))
 
 
 def unused() -> Q:
     """Return the condition of a living key that nobody used for 90 days."""
     long_ago = timezone.now() - timedelta(days=UNUSED_DAYS)
-    is_silent = Q(last_used_at__lt=long_ago) | Q(last_used_at__isnull=True, created_at__lt=long_ago)
-    return Q(revoked_at__isnull=True) & is_silent
+    return Q(revoked_at__isnull=True) & Q(LessThan(Coalesce("last_used_at", "created_at"), long_ago))
 
 
 @calls_for_attention
