@@ -1,4 +1,4 @@
-"""How much of a long run is done: a quick size for every day, the promised one with ``AUTHSVC_TEST_SCALE=full``."""
+"""How much a long acceptance run does: a quick size in the suite, all of it with ``AUTHSVC_TEST_SCALE=full``."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def scaled(quick: int, full: int) -> int:
-    """Return ``full`` when the environment asks for the full size, else ``quick``."""
+    """Return ``full`` when the environment asks for it, else ``quick``."""
     return full if os.environ.get("AUTHSVC_TEST_SCALE") == "full" else quick
