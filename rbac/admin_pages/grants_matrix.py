@@ -7,10 +7,10 @@ from typing import Any
 
 from django.contrib.admin.utils import quote
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_site import caller_in, chosen_place, holds
@@ -61,9 +61,8 @@ def _matrix(place: Environment, *, may_grant: bool) -> dict[str, Any]:
 
 
 def _held(place: Environment, principals: list[Principal]) -> dict[tuple[str, str], Grant]:
-    now = timezone.now()
     living = Grant.objects.for_tenant(place.tenant_id).filter(principal__in=principals, revoked_at__isnull=True)
-    living = living.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now)).select_related("gateway")
+    living = living.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now())).select_related("gateway")
     return {(grant.principal_id, grant.role_id): grant for grant in living if grant.role_id}
 
 
