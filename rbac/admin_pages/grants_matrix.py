@@ -18,6 +18,7 @@ from authsvc.tenants.models import Environment, Principal, PrincipalKind
 from rbac.models import Grant, Role
 
 SCOPE = "grants:read"
+READS = ("GET", "HEAD")
 MOST_ROWS, MOST_ROLES = 100, 20
 
 
@@ -36,7 +37,7 @@ def matrix_page(page: HouseAdmin, request: HttpRequest) -> HttpResponse:
     chosen = chosen_place(request)
     wanted = request.GET.get("place", chosen.id if chosen else "")
     place = places.get(wanted) or next(iter(places.values()), None)
-    if place is None:
+    if place is None or request.method not in READS:
         raise Http404
     may_grant = holds(caller_in(request, place), "grants:write")
     context: dict[str, Any] = {
