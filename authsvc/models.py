@@ -11,6 +11,7 @@ from authsvc.operators.models import (
     UsedChallenge,
 )
 from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
+from authsvc.tenants.review_models import Review
 from authsvc.tokens.models import (
     ApiKey,
     IssuedToken,
@@ -44,6 +45,7 @@ __all__ = [
     "RecoveryCodes",
     "RefreshFamily",
     "RefreshToken",
+    "Review",
     "SigningKey",
     "Tenant",
     "TokenPolicy",

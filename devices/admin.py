@@ -90,9 +90,11 @@ def waiting_devices(operator: Operator, place: Environment | None) -> Attention:
     """Return how many devices wait for approval, and how many of the newest look risky."""
     rows = in_sight(Device.unscoped.filter(status=State.PENDING), operator, place)
     url = reverse("admin:devices_device_changelist") + "?status=pending"
-    risky = sum(1 for seen in assess(rows.select_related("principal")[:MOST_ASSESSED]).values() if seen.is_high)
+    newest = list(rows.select_related("principal")[:MOST_ASSESSED])
+    count = len(newest) if len(newest) < MOST_ASSESSED else rows.count()
+    risky = sum(1 for seen in assess(newest).values() if seen.is_high)
     label = f"devices wait for approval{f', {risky} of high risk' if risky else ''}"
-    return Attention(rows.count(), label, url, "No device waits. One that asks to join appears here.", risky > 0)
+    return Attention(count, label, url, "No device waits. One that asks to join appears here.", risky > 0)
 
 
 @admin.register(Device)

@@ -87,6 +87,8 @@ class Device(EnvironmentOwned):
         indexes = [
             models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status"),
             models.Index(fields=["environment", "key_fingerprint"], name="device_by_key"),
+            models.Index(fields=["tenant", "status", "-created_at", "-id"], name="device_by_tenant_and_status"),
+            models.Index(fields=["environment", "address"], name="device_by_address"),
         ]
         constraints = [
             models.CheckConstraint(name="device_trust_level_0_to_3", condition=models.Q(trust_level__lte=3)),

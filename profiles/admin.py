@@ -8,14 +8,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
+from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
@@ -24,6 +24,7 @@ from authsvc.web.secret_text import SecretText
 from profiles.admin_pages.health import status_page
 from profiles.admin_pages.moving_in import import_page
 from profiles.admin_pages.outlook import outlook_page
+from profiles.admin_pages.shape_hint import hint_of
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
 from profiles.services.probe import ProbeOutcome, probe_profile
@@ -43,6 +44,7 @@ from profiles.write_ranges import require_write_address
 from rbac.admin_pages.forms import NothingForm, ReasonForm
 
 SOON_SECONDS = 86_400
+MOST_LEASES = 20
 
 
 class SecretForm(forms.Form):
@@ -85,30 +87,43 @@ class HealthFilter(admin.SimpleListFilter):
         return queryset.filter(id__in=ending(is_over=self.value() == "expired").values("profile_id"))
 
 
+def refreshless() -> QuerySet[Credential]:
+    """Return the current credentials of active profiles that cannot refresh themselves."""
+    current = Credential.unscoped.filter(state=CredentialState.CURRENT, has_refresh=False)
+    return current.filter(profile__state=ProfileState.ACTIVE)
+
+
 def ending(*, is_over: bool) -> QuerySet[Credential]:
     """Return the current credentials that ended, or end within a day, and cannot refresh themselves."""
     now_ms = int(timezone.now().timestamp() * 1000)
-    current = Credential.unscoped.filter(state=CredentialState.CURRENT, has_refresh=False)
-    current = current.filter(profile__state=ProfileState.ACTIVE)
+    current = refreshless()
     if is_over:
         return current.filter(expires_at_ms__lt=now_ms)
     return current.filter(expires_at_ms__gte=now_ms, expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
 
 
 @calls_for_attention
-def expired_credentials(operator: Operator, place: Environment | None) -> Attention:
-    """Return how many credentials have ended."""
-    rows = in_sight(ending(is_over=True), operator, place)
-    url = reverse("admin:profiles_profile_changelist") + "?health=expired"
-    return Attention(rows.count(), "credentials have expired", url, "No credential has expired.", is_urgent=True)
-
-
-@calls_for_attention
-def expiring_credentials(operator: Operator, place: Environment | None) -> Attention:
-    """Return how many credentials end within a day."""
-    rows = in_sight(ending(is_over=False), operator, place)
-    url = reverse("admin:profiles_profile_changelist") + "?health=expiring"
-    return Attention(rows.count(), "credentials end within a day", url, "No credential ends within a day.")
+def ending_credentials(operator: Operator, place: Environment | None) -> list[Attention]:
+    """Return how many credentials have ended and how many end within a day, in one question."""
+    now_ms = int(timezone.now().timestamp() * 1000)
+    rows = in_sight(refreshless(), operator, place).filter(expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
+    counts = rows.aggregate(
+        expired=Count("pk", filter=Q(expires_at_ms__lt=now_ms)),
+        expiring=Count("pk", filter=Q(expires_at_ms__gte=now_ms)),
+    )
+    url = reverse("admin:profiles_profile_changelist") + "?health="
+    return [
+        Attention(
+            counts["expired"],
+            "credentials have expired",
+            f"{url}expired",
+            "No credential has expired.",
+            is_urgent=True,
+        ),
+        Attention(
+            counts["expiring"], "credentials end within a day", f"{url}expiring", "No credential ends within a day."
+        ),
+    ]
 
 
 @admin.register(Profile)
@@ -138,6 +153,16 @@ class ProfileAdmin(HouseAdmin):
     service_add_form = ProfileForm
     add_scope = "profiles:write"
     add_title = "Store credential"
+    service_add_template = "admin/store_credential.html"
+
+    def is_ready(self, request: HttpRequest, form: forms.Form) -> bool:
+        """False while only a hint is asked for."""
+        return "preview" not in request.POST
+
+    def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
+        """Say whether what was pasted has the shape of what it is meant to be."""
+        typed = request.POST
+        return {"hint": hint_of(typed.get("provider", ""), typed.get("kind", ""), typed.get("value", ""))}
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages that import, that say who gets what, and how everything stands."""
@@ -209,6 +234,10 @@ class ProfileAdmin(HouseAdmin):
         version = store_version(caller, profile=row, material=material, origin="admin", now=now)
         return f"{row.key} has a new version, v{version.version}; the old one is retired."
 
+    def history_ids(self, row: Profile) -> list[str]:
+        """Return the profile and its versions: together they are the timeline of its rotation."""
+        return [row.id, *(item.id for item in row.credentials.all())]
+
     @staticmethod
     def _retire(caller: Caller, row: Profile, fields: Fields, now: datetime) -> str:
         retire_profile(caller, profile=row, reason=fields["reason"], now=now)
@@ -235,9 +264,16 @@ class ProfileAdmin(HouseAdmin):
         return f"{row.key} {what}: {why}. {probe.hint}".strip()
 
     service_actions = (
-        ServiceAction("clear-cooldown", "Clear cooldown", "profiles:write", NothingForm, _clear_cooldown),
         ServiceAction("probe", "Probe now", "profiles:write", NothingForm, _probe),
         ServiceAction("new-version", "Store new version", "credentials:write", SecretForm, _replace),
+        ServiceAction(
+            "clear-cooldown",
+            "Clear cooldown",
+            "profiles:write",
+            NothingForm,
+            _clear_cooldown,
+            applies=lambda row: bool(row.usage),
+        ),
         ServiceAction(
             "retire",
             "Retire",
@@ -256,10 +292,26 @@ class LeaseAdmin(HouseAdmin):
 
     list_display = ("id", "profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
     list_filter = (PlaceFilter,)
-    search_fields = ("id", "principal_id")
+    search_fields = ("id", "=principal_id", "=profile__id", "=profile__key")
     list_select_related = ("profile", "environment__tenant")
     fields = ("id", "profile", "principal_id", "agent", "session", "purpose", "environment", "created_at", "expires_at")
     readonly_fields = fields
+
+
+def handed_out(_request: HttpRequest, row: Profile) -> list[Panel]:
+    """Return who was handed this profile's secret, when and for what."""
+    leases = Lease.objects.for_tenant(row.tenant_id).filter(profile=row).select_related("credential")
+    lines = [
+        f"{lease.created_at:%Y-%m-%d %H:%M:%S} v{lease.credential.version} to {lease.principal_id}"
+        f" for {lease.agent or 'any agent'}{f' · {lease.purpose}' if lease.purpose else ''}"
+        f" until {lease.expires_at:%Y-%m-%d %H:%M}"
+        for lease in leases[:MOST_LEASES]
+    ]
+    url = reverse("admin:profiles_lease_changelist") + f"?q={row.id}"
+    return [Panel("Who was handed its secret, and when", lines, when_empty="Nobody yet.", url=url if lines else "")]
+
+
+ProfileAdmin.panels = (handed_out,)
 
 
 def material_of(fields: Fields) -> SecretMaterial:

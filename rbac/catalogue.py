@@ -134,6 +134,7 @@ _OWN_NOUNS: Final[Mapping[str, str]] = MappingProxyType(
         "status": "the health of credentials",
         "audit": "audit events",
         "keys": "signing keys",
+        "reviews": "acts that wait for a second operator",
     }
 )
 # Only the agents, teams and workflows of AgentOS are asked for one by one; elsewhere an id makes a scope useless.
@@ -169,6 +170,8 @@ _OWN_SENTENCES: Final[Mapping[str, str]] = MappingProxyType(
         "status:write": "Clear cooldowns and acknowledge warnings.",
         "audit:write": "Make checkpoints of the audit chain.",
         "keys:write": "Rotate and retire signing keys.",
+        "reviews:write": "Ask for an act that a second operator decides about.",
+        "reviews:approve": "Approve or reject what somebody else asked for.",
         AUTHSVC_ADMIN: "Everything in this tenant and environment.",
     }
 )

@@ -48,6 +48,7 @@ OWN_ACTIONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
         "status": _READ_WRITE,
         "audit": _READ_WRITE,
         "keys": _READ_WRITE,
+        "reviews": _READ_WRITE | {"approve"},
     }
 )
 # AgentOS has families of the same name; only the audience tells whose scope "service_accounts:read" is.

@@ -17,6 +17,7 @@ urlpatterns = [
     path("service-accounts/<id:account_id>/keys", service_accounts.AccountKeyList.as_view()),
     path("service-accounts/<id:account_id>/keys/<id:key_id>", service_accounts.AccountKeyDetail.as_view()),
     path("service-accounts/<id:account_id>/keys/<id:key_id>/rotate", service_accounts.AccountKeyRotation.as_view()),
+    path("service-accounts/<id:account_id>/keys/<id:key_id>/never-expire", service_accounts.AccountKeyEnd.as_view()),
     path("gateways", gateways.GatewayList.as_view()),
     path("gateways/<id:gateway_id>", gateways.GatewayDetail.as_view()),
     path("gateways/<id:gateway_id>/routes", gateways.GatewayRoutes.as_view()),

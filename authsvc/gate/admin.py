@@ -5,8 +5,10 @@ from django.contrib.auth.models import Group
 
 from authsvc.gate.admin_pages import (  # noqa: F401 - importing registers the pages
     audit,
+    gateway_snippets,
     invitations,
     operators,
+    reviews,
     signing_keys,
     tenants,
     token_policy,

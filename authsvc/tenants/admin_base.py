@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import QUOTE_MAP, unquote
+from django.contrib.admin.utils import QUOTE_MAP, quote, unquote
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
@@ -23,9 +23,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from authsvc.audit.models import AuditEvent
 from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
 from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, places_where, require
-from authsvc.tenants.models import Environment
+from authsvc.tenants.four_eyes import ReviewRequired
+from authsvc.tenants.models import Environment, Tenant
+from authsvc.tenants.reviews import request_instead
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
 from authsvc.web.picture import Picture
@@ -40,6 +43,7 @@ else:
 AS_WRITTEN = {code: text for code, text in QUOTE_MAP.items() if code != ord("_")}
 
 Fields = Mapping[str, Any]
+MOST_EVENTS = 30
 Perform = Callable[[Caller, Any, Fields, datetime], "ShownOnce | str"]
 AsksAgain = Callable[[Any, Fields], bool]
 
@@ -64,6 +68,20 @@ class ShownOnce:
     snippets: Mapping[str, str] = field(default_factory=dict)
     test: TestOffer | None = None
     picture: Picture | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A box on a row's page: lines to read, or one text to copy; ``url`` leads to more."""
+
+    title: str
+    lines: Sequence[str] = ()
+    text: str = ""
+    when_empty: str = "Nothing yet."
+    url: str = ""
+
+
+ShowsPanels = Callable[[HttpRequest, Any], Sequence[Panel]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +113,7 @@ class HouseAdmin(ModelAdmin):
     service_add_form: ClassVar[type[forms.Form] | None] = None
     add_title: ClassVar[str] = ""
     service_add_template: ClassVar[str] = "admin/service_form.html"
+    panels: ClassVar[tuple[ShowsPanels, ...]] = ()
     change_form_template = "admin/house_detail.html"
     list_per_page = 50
     show_full_result_count = False
@@ -270,6 +289,8 @@ class HouseAdmin(ModelAdmin):
         if row is not None:
             extra["service_actions"] = self._buttons(request, row)
             extra["environment"] = getattr(row, "environment", None)
+            extra["panels"] = [panel for shown in self.panels for panel in shown(request, row)]
+            extra["timeline"] = events_about(row, self.history_ids(row))
             extra.update(self.row_context(request, row))
         return super().change_view(request, object_id, form_url, extra)
 
@@ -302,6 +323,8 @@ class HouseAdmin(ModelAdmin):
         """Call the service; a problem becomes an error of the form, a secret is rendered at once."""
         try:
             result = call(datetime.now(UTC))
+        except ReviewRequired as refused:
+            return self._ask_for_review(request, form, refused)
         except Problem as problem:
             show_problem(form, problem)
             return None
@@ -320,9 +343,27 @@ class HouseAdmin(ModelAdmin):
         info = self.model._meta.app_label, self.model._meta.model_name
         return HttpResponseRedirect(reverse("admin:{}_{}_changelist".format(*info)))
 
+    def _ask_for_review(self, request: HttpRequest, form: forms.Form, refused: ReviewRequired) -> HttpResponse | None:
+        """Offer to ask a second operator; a second press of that button asks for exactly what was refused."""
+        if "ask" not in request.POST:
+            form.needs_review = True  # type: ignore[attr-defined]
+            show_problem(form, refused)
+            return None
+        try:
+            review = request_instead(refused, reason=str(refused.fields.get("reason") or ""), now=datetime.now(UTC))
+        except Problem as problem:
+            show_problem(form, problem)
+            return None
+        messages.success(request, "A second operator was asked; nothing has changed yet.")
+        return HttpResponseRedirect(reverse("admin:authsvc_review_change", args=[quote(review.pk)]))
+
     def _form_page(self, request: HttpRequest, form: forms.Form, title: str, extra: dict[str, Any]) -> TemplateResponse:
         context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, "title": title, **extra}
         return TemplateResponse(request, extra["template"], context)
+
+    def history_ids(self, row: Any) -> list[str]:
+        """Return the ids whose events belong to the row's history."""
+        return [str(row.pk)]
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         """Return what the row's page shows beside its fields."""
@@ -341,3 +382,12 @@ class HouseAdmin(ModelAdmin):
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return facts about the row to show beside an action's form."""
         return {}
+
+
+def events_about(row: Any, ids: Sequence[str]) -> list[AuditEvent] | None:
+    """Return the newest events about a row, of its own tenant alone; ``None`` for what belongs to none."""
+    tenant_id = row.pk if isinstance(row, Tenant) else getattr(row, "tenant_id", None)
+    if tenant_id is None or isinstance(row, AuditEvent):
+        return None
+    events = AuditEvent.objects.filter(tenant_id=tenant_id, subject_id__in=ids)
+    return list(events.order_by("-sequence")[:MOST_EVENTS])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -18,7 +18,7 @@ from django.urls import path, reverse
 from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.tenants.models import Environment, Operator, Tenant
 from authsvc.tenants.second_factor import Step, is_verified, next_step
-from authsvc.tenants.services import operator_caller, operator_scopes, visible_tenant_ids
+from authsvc.tenants.services import MEMBERSHIP_SCOPES, operator_caller
 from authsvc.tenants.sign_in import SignInForm
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
@@ -37,7 +37,7 @@ class Attention:
     is_urgent: bool = False
 
 
-CountsAttention = Callable[[Operator, Environment | None], Attention]
+CountsAttention = Callable[[Operator, Environment | None], Attention | Sequence[Attention]]
 PLACE = "place"
 AUTHSVC_ADMIN = "authsvc:admin"
 Known = TypeVar("Known")
@@ -63,7 +63,8 @@ class HouseAdminSite(admin.AdminSite):
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """Show first what waits for a person, then what happened, then every page."""
         operator, place = operator_of(request), chosen_place(request)
-        waiting = [count(operator, place) for count in self.attention]
+        counted = [count(operator, place) for count in self.attention]
+        waiting = [item for found in counted for item in ([found] if isinstance(found, Attention) else found)]
         extra = {"attention": waiting, "events": recent_events(operator, place), "nothing_yet": not waiting}
         return super().index(request, {**(extra_context or {}), **extra})
 
@@ -151,9 +152,11 @@ def places_of(request: HttpRequest) -> list[Environment]:
 def places_where(request: HttpRequest, scope: str) -> list[Environment]:
     """Return the environments in which the operator's role includes a scope."""
     operator = operator_of(request)
-    tenants = {row.tenant_id for row in places_of(request)}
-    held = remembered(request, "held", lambda: {tenant: operator_scopes(operator, tenant) for tenant in tenants})
-    return [row for row in places_of(request) if held[row.tenant_id] & {scope, AUTHSVC_ADMIN}]
+    if operator.is_superuser:
+        return places_of(request)
+    roles = seen_roles(operator)
+    wanted = {scope, AUTHSVC_ADMIN}
+    return [row for row in places_of(request) if MEMBERSHIP_SCOPES[roles[row.tenant_id]] & wanted]
 
 
 def remembered(request: HttpRequest, name: str, read: Callable[[], Known]) -> Known:
@@ -167,10 +170,16 @@ def remembered(request: HttpRequest, name: str, read: Callable[[], Known]) -> Kn
 
 def seen_tenant_ids(operator: Operator) -> list[str] | None:
     """Return the ids of the tenants the signed-in operator sees, read once per request; ``None`` means all."""
+    return None if operator.is_active and operator.is_superuser else list(seen_roles(operator))
+
+
+def seen_roles(operator: Operator) -> dict[str, str]:
+    """Return the signed-in operator's role by tenant, read once per request; nothing for one who is not active."""
     memory = operator.__dict__
-    if "house_tenant_ids" not in memory:
-        memory["house_tenant_ids"] = visible_tenant_ids(operator)
-    found: list[str] | None = memory["house_tenant_ids"]
+    if "house_roles" not in memory:
+        rows = operator.memberships.values_list("tenant_id", "role") if operator.is_active else ()
+        memory["house_roles"] = dict(rows)
+    found: dict[str, str] = memory["house_roles"]
     return found
 
 
@@ -224,7 +233,7 @@ def in_sight(rows: Any, operator: Operator, place: Environment | None = None) ->
     """Return the rows of the tenants an operator sees, or of the place it chose among them."""
     tenant_ids = seen_tenant_ids(operator)
     if place is not None:
-        rows = rows.filter(environment=place)
+        rows = rows.filter(environment=place, tenant_id=place.tenant_id)
     return rows if tenant_ids is None else rows.filter(tenant_id__in=tenant_ids)
 
 

@@ -68,6 +68,7 @@ class Tenant(models.Model):
         null=True, blank=True, help_text="Sensitive requests a minute, 1 to 100; empty means the service's own."
     )
     require_mfa = models.BooleanField(default=False, help_text="Nobody works here without a second factor.")
+    four_eyes = models.JSONField(default=list, blank=True, help_text="Acts that need a second operator.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -210,7 +211,10 @@ class Principal(EnvironmentOwned):
     class Meta:
         default_manager_name = "unscoped"
         ordering = ["-created_at", "-id"]
-        indexes = [models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment")]
+        indexes = [
+            models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment"),
+            models.Index(fields=["environment", "name"], name="principal_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -51,12 +51,14 @@ EVERY_READ = frozenset(
         "status",
         "audit",
         "keys",
+        "reviews",
     )
 )
 MEMBERSHIP_SCOPES: dict[str, frozenset[str]] = {
     MembershipRole.OWNER: frozenset({"authsvc:admin"}),
     MembershipRole.ADMIN: frozenset({"authsvc:admin"}),
-    MembershipRole.APPROVER: EVERY_READ | {"devices:approve", "devices:write", "decisions:make"},
+    MembershipRole.APPROVER: EVERY_READ
+    | {"devices:approve", "devices:write", "decisions:make", "reviews:write", "reviews:approve"},
     MembershipRole.AUDITOR: EVERY_READ,
 }
 OPERATOR_TRUST_LEVEL = 3

@@ -15,6 +15,7 @@ from django.db import DatabaseError, transaction
 
 from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
+from authsvc.tenants.four_eyes import Act, acts_of, require_second_operator
 from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import OpaqueToken, generate, is_same_hash, keyed_hash, parse, parse_imported
@@ -23,7 +24,7 @@ from authsvc.tokens.policy import token_policy
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared
-from authsvc.web.problems import NotFound, ValidationFailed
+from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
 
 log = structlog.get_logger("authsvc.tokens")
@@ -76,7 +77,8 @@ def issue_api_key(
     With ``imported`` the proof is that text, which another product made, until it is rotated.
 
     Without ``expires_at`` an API key or gateway token lives 90 days and a device secret as long as the environment's
-    policy allows; a client secret has no end.
+    policy allows; a client secret has no end, but where the tenant wants a second operator for endless keys it lives
+    90 days too.
     """
     policy = token_policy(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
     token = generate(TYPE_OF_KIND[kind], caller.environment)
@@ -175,6 +177,21 @@ def revoke_api_key(caller: Caller, *, key: ApiKey, reason: str, now: datetime) -
     return True
 
 
+def make_endless(caller: Caller, *, key: ApiKey, reason: str, now: datetime) -> ApiKey:
+    """Let a living key live until it is revoked; a reason is required. Raises ``ReviewRequired`` or ``Conflict``."""
+    if not reason.strip():
+        raise ValidationFailed(errors={"reason": ["Say why."]})
+    require_second_operator(caller, Act.ENDLESS_KEY, {"key_id": key.id, "reason": reason})
+    with transaction.atomic():
+        alive = ApiKey.objects.for_environment(caller).filter(id=key.id, revoked_at__isnull=True, expires_at__gt=now)
+        if not alive.update(expires_at=None):
+            raise Conflict("The key has ended, or has no end already.")
+        detail = {"kind": key.kind, "principal_id": key.principal_id, "reason": reason}
+        record(caller, "api_key.made_endless", subject_id=key.id, detail=detail, now=now)
+    key.expires_at = None
+    return key
+
+
 def get_api_key(caller: Caller, key_id: str, *, principal_id: str | None = None) -> ApiKey:
     """Return a key of the caller's environment (of one principal, if given); raises ``NotFound``."""
     keys = ApiKey.objects.for_environment(caller).select_related("principal").filter(id=key_id)
@@ -268,7 +285,7 @@ def _checked_expiry(
 ) -> datetime | None:
     maximum = _maximum_days(kind, policy)
     if expires_at is None:
-        days = _default_days(kind, maximum)
+        days = _default_days(kind, policy.tenant_id, maximum)
         return now + timedelta(days=days) if days else None
     if not now < expires_at <= now + timedelta(days=maximum):
         raise ValidationFailed(errors={"expires_at": [f"Choose a time within the next {maximum} days."]})
@@ -287,8 +304,8 @@ def _maximum_days(kind: ApiKeyKind, policy: TokenPolicy) -> int:
             return CLIENT_SECRET_DAYS
 
 
-def _default_days(kind: ApiKeyKind, maximum: int) -> int:
+def _default_days(kind: ApiKeyKind, tenant_id: str, maximum: int) -> int:
     """Return how long a proof lives when nobody says; 0 is for ever."""
     if kind == ApiKeyKind.CLIENT_SECRET:
-        return 0
+        return DEFAULT_LIFE_DAYS if Act.ENDLESS_KEY in acts_of(tenant_id) else 0
     return maximum if kind == ApiKeyKind.DEVICE_SECRET else min(DEFAULT_LIFE_DAYS, maximum)

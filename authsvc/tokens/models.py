@@ -6,6 +6,7 @@ Opaque proofs are API keys, gateway tokens, client and device secrets. No proof 
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from authsvc.tenants.models import Principal
@@ -273,6 +274,18 @@ class ApiKey(EnvironmentOwned):
         indexes = [
             models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
             models.Index(fields=["principal"], name="api_key_by_principal"),
+            models.Index(
+                Coalesce("rotated_at", "created_at"),
+                "tenant",
+                condition=models.Q(revoked_at__isnull=True),
+                name="api_key_by_age",
+            ),
+            models.Index(
+                Coalesce("last_used_at", "created_at"),
+                "tenant",
+                condition=models.Q(revoked_at__isnull=True),
+                name="api_key_by_last_use",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -22,7 +22,8 @@ class Caller:
     """One verified actor inside one tenant and, except for operators and commands, one environment.
 
     ``scopes`` are effective now; ``trust_level`` is 0 to 3; ``proof`` names the kind of proof presented
-    (``access_token``, ``api_key``, ``operator_session``, …); ``token_id`` is the jti or key id behind it.
+    (``access_token``, ``api_key``, ``operator_session``, …); ``token_id`` is the jti or key id behind it; ``review_id``
+    is set only while an act that two operators agreed on is applied.
     Born only in ``gate/authentication.py`` (API) and ``tenants/services.py`` (operators and commands).
     """
 
@@ -40,6 +41,7 @@ class Caller:
     audience: str = ""
     request_id: str = ""
     address: str = ""
+    review_id: str = ""
 
     @property
     def is_authenticated(self) -> bool:

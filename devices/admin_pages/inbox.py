@@ -30,6 +30,7 @@ SENTENCES: Mapping[RiskReason, str] = {
 }
 KNOWN = (State.ACTIVE, State.SUSPENDED)
 TIMELINE_LENGTH = 30
+MOST_AROUND = 500  # of a fleet under one name the newest say enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,9 @@ def assess(devices: Iterable[Device]) -> dict[str, Assessment]:
     replaced = {device.previous_id for device in waiting if device.previous_id}
     known = Q(principal__name__in=names) | Q(id__in=replaced)
     around = list(
-        Device.unscoped.filter(known, environment_id__in=environments)
+        Device.unscoped.filter(known, principal__environment_id__in=environments)
         .select_related("principal")
-        .order_by("-created_at")
+        .order_by("-created_at")[:MOST_AROUND]
     )
     places = Counter(
         Device.unscoped.filter(environment_id__in=environments, address__in=addresses)

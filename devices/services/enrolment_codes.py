@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 
 from authsvc.audit.record import record
+from authsvc.tenants.four_eyes import Act, acts_of
 from authsvc.tenants.models import TenantState
 from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.api_keys import pepper
@@ -116,12 +117,21 @@ def enrol_with_code(
     with transaction.atomic():
         _use(caller, row, now)
         enrolled = enrol_device(caller, **described, identity=replace(identity, enrolment_code_id=row.id), now=now)
-        event = TrustEvent(Happening.APPROVED, level=TrustLevel(row.trust_level), reason=f"enrolment code {row.name}")
+        level = _level_given(row)
+        event = TrustEvent(Happening.APPROVED, level=level, reason=f"enrolment code {row.name}")
         seen = digest(enrolled.device.snapshot())
         device = admit_device(caller, enrolled.device, seen=seen, event=event, now=now)
         detail = {"device_id": device.id, "uses": row.uses, "maximum_uses": row.maximum_uses}
         record(caller, "enrolment_code.used", subject_id=row.id, detail=detail, now=now)
     return Enrolment(device, enrolled.secret, "")
+
+
+def _level_given(row: EnrolmentCode) -> TrustLevel:
+    """Return the level a code gives; the highest needs a person, where the tenant wants two for it."""
+    level = TrustLevel(row.trust_level)
+    if level is TrustLevel.TRUSTED and Act.TRUST in acts_of(row.tenant_id):
+        return TrustLevel.VERIFIED
+    return level
 
 
 def get_enrolment_code(caller: Caller, code_id: str) -> EnrolmentCode:

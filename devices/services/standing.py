@@ -5,19 +5,22 @@ change of status or level writes its audit event in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
 
 from authsvc.audit.record import record
+from authsvc.tenants.four_eyes import Act, ReviewRequired, acts_of
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared
-from authsvc.web.problems import NotFound
+from authsvc.web.problems import NotFound, ValidationFailed
+from devices.history import TrustThresholds
 from devices.models import Device
 from devices.services.policy import policy_of
 from devices.states import State
 from devices.trust import ProofKind, TrustLevel
-from devices.trust_changes import DeviceState, Happening, TrustChange, TrustEvent, apply
+from devices.trust_changes import Applied, DeviceState, Happening, TrustChange, TrustEvent, apply
 
 STATUS_EVENTS: Mapping[State, str] = {
     State.ACTIVE: "device.approved",
@@ -65,7 +68,7 @@ def change_standing(
         changes: list[TrustChange] = []
         thresholds = policy_of(locked).thresholds
         for event in events:
-            state, more = apply(event, state, now, thresholds)
+            state, more = _applied(caller, locked, state, event, thresholds, now)
             changes += more
         _store(locked, state)
         _record(caller, locked.id, changes, detail or {}, now)
@@ -96,6 +99,24 @@ def state_of(device: Device) -> DeviceState:
         strongest_proof=ProofKind(device.strongest_proof),
         is_confirmed=device.is_confirmed,
     )
+
+
+def _applied(
+    caller: Caller, device: Device, state: DeviceState, event: TrustEvent, thresholds: TrustThresholds, now: datetime
+) -> Applied:
+    """Apply one event; where the tenant wants two operators for trust 3, neither one person nor history gives it."""
+    after, changes = apply(event, state, now, thresholds)
+    rises = after.level is TrustLevel.TRUSTED and state.level is not TrustLevel.TRUSTED
+    if not (rises or event.kind is Happening.CONFIRMED) or caller.review_id:
+        return after, changes
+    if Act.TRUST not in acts_of(device.tenant_id):
+        return after, changes
+    if event.kind is Happening.APPROVED:
+        raise ValidationFailed(errors={"trust_level": ["Approve with 2; a second operator then agrees to 3."]})
+    if event.kind in {Happening.LEVEL_SET, Happening.CONFIRMED}:
+        fields = {"device_id": device.id, "trust_level": int(TrustLevel.TRUSTED), "reason": event.reason}
+        raise ReviewRequired(caller, Act.TRUST, fields)
+    return apply(event, state, now, replace(thresholds, needs_confirmation=True))
 
 
 def _store(device: Device, state: DeviceState) -> None:

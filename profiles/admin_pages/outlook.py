@@ -85,15 +85,25 @@ def _reordered(request: HttpRequest, form: forms.Form, caller: Caller, query: Re
         clear_order(caller, provider=query.provider, agent=agent, now=now)
         return
     keys = list(_outlook(caller, query)["order"])
+    dragged = request.POST.getlist("order")
+    if sorted(dragged) == sorted(keys) and dragged != keys:
+        _store(request, form, caller, query.provider, agent, dragged, "The order is changed.")
+        return
     name, step = ("up", -1) if "up" in request.POST else ("down", 1)
     key = request.POST.get(name, "")
     if key not in keys:
         return
     old = keys.index(key)
     keys.insert(max(0, old + step), keys.pop(old))
+    _store(request, form, caller, query.provider, agent, keys, f"{key} is number {keys.index(key) + 1} now.")
+
+
+def _store(
+    request: HttpRequest, form: forms.Form, caller: Caller, provider: str, agent: str, keys: list[str], said: str
+) -> None:
     try:
-        set_order(caller, provider=query.provider, agent=agent, profile_keys=keys, now=now)
+        set_order(caller, provider=provider, agent=agent, profile_keys=keys, now=datetime.now(UTC))
     except Problem as problem:
         show_problem(form, problem)
     else:
-        messages.success(request, f"{key} is number {keys.index(key) + 1} now.")
+        messages.success(request, said)

@@ -8,7 +8,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
@@ -16,6 +17,8 @@ from authsvc.tenants.admin_forms import ChoosesRow, offer
 from authsvc.tenants.models import Environment, Principal
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, administrates, grouped
+from rbac.admin_pages.grants_matrix import matrix_page
+from rbac.admin_pages.scope_choices import PICKABLE, SCOPE_CHOICES
 from rbac.models import Gateway, Grant, Role
 from rbac.services.grants import create_grant, get_principal, revoke_grant
 from rbac.services.roles import create_role, delete_role, get_role, update_role
@@ -26,7 +29,20 @@ class RoleForm(forms.Form):
 
     name = forms.CharField(max_length=200)
     description = forms.CharField(max_length=2000, required=False)
-    scopes = ScopesText()
+    picked = forms.MultipleChoiceField(
+        required=False, label="Scopes", choices=PICKABLE, widget=forms.CheckboxSelectMultiple
+    )
+    scopes = ScopesText(
+        required=False, label="More scopes", help_text="One a line: for one id (agents:agent-1:run), or of your own."
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Add the ticked scopes to the typed ones; a role allows something."""
+        cleaned = {**(super().clean() or {})}
+        together = list(dict.fromkeys([*cleaned.pop("picked", ()), *cleaned.get("scopes", ())]))
+        if not self.errors and not together:
+            self.add_error("picked", "Choose at least one scope.")
+        return {**cleaned, "scopes": together}
 
 
 @admin.register(Role)
@@ -42,6 +58,25 @@ class RoleAdmin(HouseAdmin):
     service_add_form = RoleForm
     add_scope = "roles:write"
     add_title = "Add role"
+    service_add_template = "admin/role.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the matrix of who holds which role."""
+        page = path("matrix/", self.admin_site.admin_view(self.matrix_view), name="rbac_role_matrix")
+        return [page, *super().get_urls()]
+
+    def matrix_view(self, request: HttpRequest) -> HttpResponse:
+        """Show who holds which role."""
+        return matrix_page(self, request)
+
+    def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
+        """Offer every scope with its sentence."""
+        return {"scope_choices": SCOPE_CHOICES, "ticked": request.POST.getlist("picked")}
+
+    def action_context(self, request: HttpRequest, action: ServiceAction, row: Any) -> dict[str, Any]:
+        """Tick what the role has."""
+        ticked = request.POST.getlist("picked") if request.method == "POST" else row.scopes
+        return {"scope_choices": SCOPE_CHOICES, "ticked": ticked}
 
     def add_asks_again(self, request: HttpRequest, form: forms.Form) -> bool:
         """True for a role that administrates."""
@@ -56,7 +91,8 @@ class RoleAdmin(HouseAdmin):
 
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Show the role as it is."""
-        return {"name": row.name, "description": row.description, "scopes": "\n".join(row.scopes)}
+        others = [scope for scope in row.scopes if scope not in dict(PICKABLE)]
+        return {"name": row.name, "description": row.description, "scopes": "\n".join(others)}
 
     @staticmethod
     def _edit(caller: Caller, row: Role, fields: Fields, now: datetime) -> str:
@@ -76,6 +112,7 @@ class RoleAdmin(HouseAdmin):
             "roles:write",
             RoleForm,
             _edit,
+            template="admin/role.html",
             asks_again=lambda row, fields: administrates([*row.scopes, *fields["scopes"]]),
         ),
         ServiceAction("delete", "Delete", "roles:write", NothingForm, _delete, is_dangerous=True),

@@ -8,10 +8,12 @@ from datetime import datetime
 from django.db import transaction
 
 from authsvc.audit.record import record
+from authsvc.tenants.four_eyes import Act, require_second_operator
 from authsvc.tenants.models import Principal
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
 from rbac.models import Gateway, Grant, Role
+from rbac.services.administration import administration_in
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
 from rbac.services.scopes import defined_scopes
@@ -28,10 +30,14 @@ def create_grant(
     reason: str = "",
     now: datetime,
 ) -> Grant:
-    """Give a role, or scopes, to a principal of the same environment; raises ``NotHeld`` or ``ValidationFailed``."""
+    """Give a role, or scopes, to a principal of the same environment; raises ``NotHeld`` or ``ValidationFailed``.
+
+    A scope of an administrator raises ``ReviewRequired`` where the tenant wants a second operator for it.
+    """
     if expires_at is not None and expires_at <= now:
         raise ValidationFailed(errors={"expires_at": ["Choose a time in the future."]})
-    require_may_hand_out(caller, [*(role.scopes if role else ()), *scopes], gateway=gateway, now=now)
+    handed_out = [*(role.scopes if role else ()), *scopes]
+    require_may_hand_out(caller, handed_out, gateway=gateway, now=now)
     grant = Grant(
         tenant_id=caller.tenant_id,
         environment_id=caller.environment_id,
@@ -44,16 +50,18 @@ def create_grant(
         created_at=now,
         expires_at=expires_at,
     )
+    detail = {
+        "principal_id": principal.id,
+        "role_id": role.id if role else "",
+        "scopes": grant.scopes,
+        "gateway_id": gateway.id if gateway else "",
+        "expires_at": expires_at.isoformat() if expires_at else None,
+        "reason": reason,
+    }
+    if administration_in(caller, handed_out):
+        require_second_operator(caller, Act.ADMIN_GRANT, detail)
     with transaction.atomic():
         grant.save(force_insert=True)
-        detail = {
-            "principal_id": principal.id,
-            "role_id": role.id if role else "",
-            "scopes": grant.scopes,
-            "gateway_id": gateway.id if gateway else "",
-            "expires_at": expires_at.isoformat() if expires_at else None,
-            "reason": reason,
-        }
         record(caller, "grant.created", subject_id=grant.id, detail=detail, now=now)
     return grant
 

@@ -8,10 +8,12 @@ from datetime import datetime
 from django.db import transaction
 
 from authsvc.audit.record import record
+from authsvc.tenants.four_eyes import Act, acts_of
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from rbac.catalogue import PRESET_ROLES, lint
 from rbac.models import Grant, Role
+from rbac.services.administration import administration_in
 from rbac.services.effective import require_may_hand_out
 from rbac.services.scopes import defined_scopes
 
@@ -21,6 +23,13 @@ class RoleInUse(Conflict):
 
     slug, title = "role_in_use", "Role in use"
     default_detail = "The role is granted to somebody; revoke those grants first."
+
+
+class RoleIsHeld(Conflict):
+    """Somebody holds the role, so that changing it would grant an administrator's scope without a second operator."""
+
+    slug, title = "role_is_held", "Somebody holds this role"
+    default_detail = "Somebody holds this role; put an administrator's scope into a new one and ask for its grant."
 
 
 class NameTaken(Conflict):
@@ -61,6 +70,7 @@ def update_role(
     """Change a role; its new scopes must be held by the caller, like those of a new one."""
     with transaction.atomic():
         if scopes is not None:
+            _require_no_hidden_grant(caller, role, scopes)
             role.scopes = checked_scopes(scopes, extra=defined_scopes(caller))
             require_may_hand_out(caller, role.scopes, gateway=None, now=now)
         if name is not None and name != role.name:
@@ -117,6 +127,15 @@ def checked_scopes(scopes: Sequence[str], *, field: str = "scopes", extra: Colle
     if refusals:
         raise ValidationFailed(errors={field: refusals[:20]})
     return list(dict.fromkeys(scopes))
+
+
+def _require_no_hidden_grant(caller: Caller, role: Role, scopes: Sequence[str]) -> None:
+    """Refuse what would make the holders of a role administrators where that needs a second operator."""
+    if caller.review_id or not administration_in(caller, set(scopes) - set(role.scopes)):
+        return
+    living = Grant.objects.for_environment(caller).filter(role=role, revoked_at__isnull=True)
+    if Act.ADMIN_GRANT in acts_of(caller.tenant_id) and living.exists():
+        raise RoleIsHeld
 
 
 def _require_free_name(caller: Caller, name: str) -> None:

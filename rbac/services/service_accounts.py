@@ -10,7 +10,7 @@ from django.db import transaction
 from authsvc.audit.record import record
 from authsvc.tenants.models import PrincipalKind, PrincipalState
 from authsvc.tenants.services import create_principal, set_principal_state
-from authsvc.tokens.api_keys import IssuedKey, issue_api_key, rotate_api_key
+from authsvc.tokens.api_keys import IssuedKey, issue_api_key, make_endless, rotate_api_key
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.jwk import registered_jwk
 from authsvc.tokens.models import ApiKey, ApiKeyKind
@@ -150,8 +150,20 @@ def issue_account_key(
 
 def rotate_account_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now: datetime) -> IssuedKey:
     """Give a key a new secret, shown once; like issuing it, this needs what the secret opens. Raises ``NotHeld``."""
-    require_may_hand_out(caller, _opened_by(ApiKeyKind(key.kind), key.scopes), gateway=None, now=now)
+    require_may_use_key(caller, key, now=now)
     return rotate_api_key(caller, key=key, overlap_seconds=overlap_seconds, now=now)
+
+
+def make_key_endless(caller: Caller, *, key: ApiKey, reason: str, now: datetime) -> ApiKey:
+    """Let a key live until it is revoked; raises ``NotHeld``, or ``ReviewRequired`` where the tenant wants that."""
+    require_may_use_key(caller, key, now=now)
+    return make_endless(caller, key=key, reason=reason, now=now)
+
+
+def require_may_use_key(caller: Caller, key: ApiKey, *, now: datetime) -> None:
+    """Raise ``NotHeld`` unless the caller holds all that the key opens; a gateway's token opens nothing of its own."""
+    if key.kind != ApiKeyKind.GATEWAY_TOKEN:
+        require_may_hand_out(caller, _opened_by(ApiKeyKind(key.kind), key.scopes), gateway=None, now=now)
 
 
 def checked_jwks(documents: Sequence[JwkDocument]) -> list[dict[str, str]]:

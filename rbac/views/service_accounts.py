@@ -26,6 +26,7 @@ from rbac.services.service_accounts import (
     delete_service_account,
     get_service_account,
     issue_account_key,
+    make_key_endless,
     rotate_account_key,
     update_service_account,
 )
@@ -136,6 +137,20 @@ class AccountKeyRotation(ApiView):
         key = _key(self.caller, account_id, key_id)
         overlap = self.fields(RotationInput)["overlap_seconds"]
         return shown_once(rotate_account_key(self.caller, key=key, overlap_seconds=overlap, now=self.now), status=200)
+
+
+class AccountKeyEnd(ApiView):
+    """The end of a key's life."""
+
+    required_scopes = {"POST": "service_accounts:write"}
+    sensitive = True
+
+    @extend_schema(request=ReasonInput, responses=KeyOutput)
+    def post(self, request: Request, account_id: str, key_id: str) -> Response:
+        """Let a key live until it is revoked; say why. Where the tenant wants it, a second operator approves."""
+        key = _key(self.caller, account_id, key_id)
+        reason = self.fields(ReasonInput)["reason"]
+        return Response(KeyOutput(make_key_endless(self.caller, key=key, reason=reason, now=self.now)).data)
 
 
 def _key(caller: Caller, account_id: str, key_id: str) -> ApiKey:

@@ -15,6 +15,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authsvc.tenants.models import Membership, Operator
+from authsvc.tenants.review_models import Review
+from authsvc.tenants.reviews import request_review
 from authsvc.tokens.models import ApiKey, IssuedToken, SigningKey
 from devices.models import Device
 from devices.proof import PayloadVersion, SignedParameters, device_id_of, encode_canonical, payload
@@ -68,6 +70,20 @@ def free_role(place: Place) -> Ids:
 def signing_key(place: Place) -> Ids:
     """Name a signing key."""
     return {"key_id": SigningKey.objects.for_environment(place.caller()).latest("created_at").id}
+
+
+def waiting_review(place: Place) -> Ids:
+    """Name a review that somebody else asked for, asked once."""
+    known = Review.objects.for_environment(place.caller()).filter(state="waiting", requested_by="system").first()
+    fields = {"acts": ["trust"]}
+    asked = known or request_review(place.caller(), act="relaxation", fields=fields, now=datetime.now(UTC))
+    return {"review_id": asked.id}
+
+
+def own_review(place: Place) -> Ids:
+    """Ask for a review over the API."""
+    made = place.api().post("/reviews", {"act": "relaxation", "fields": {"acts": ["trust"]}})
+    return {"review_id": made.json()["id"]}
 
 
 def own_scope(place: Place) -> Ids:
@@ -170,6 +186,11 @@ def _approval(place: Place) -> dict[str, Any]:
     return {"user_code": place.pending_device["user_code"]}
 
 
+def _seen_review(place: Place) -> dict[str, Any]:
+    review_id = waiting_review(place)["review_id"]
+    return {"digest": Review.objects.for_environment(place.caller()).get(id=review_id).digest}
+
+
 def _device_secret(place: Place) -> dict[str, Any]:
     return {"secret": place.device["secret"]}
 
@@ -217,6 +238,10 @@ CASES = (
     Case("GET", "/invitations/{invitation_id}", prepare=invitation),
     Case("DELETE", "/invitations/{invitation_id}", owner=204, prepare=invitation),
     Case("POST", "/keys/{key_id}/retire", {"reason": "leaked"}, prepare=signing_key),
+    Case("GET", "/reviews/{review_id}", prepare=waiting_review),
+    Case("DELETE", "/reviews/{review_id}", owner=204, prepare=own_review),
+    Case("POST", "/reviews/{review_id}/approve", _seen_review, prepare=waiting_review),
+    Case("POST", "/reviews/{review_id}/reject", {"reason": "no"}, prepare=waiting_review),
     Case("DELETE", "/scopes/{scope_id}", owner=204, prepare=own_scope),
     Case("GET", "/roles/{role_id}"),
     Case("PATCH", "/roles/{role_id}", {"description": "new"}),
@@ -231,6 +256,7 @@ CASES = (
     Case("GET", KEYS + "/{key_id}"),
     Case("DELETE", KEYS + "/{key_id}", {}, owner=204),
     Case("POST", KEYS + "/{key_id}/rotate", {}),
+    Case("POST", KEYS + "/{key_id}/never-expire", {"reason": "on paper in a safe"}),
     Case("GET", "/gateways/{gateway_id}"),
     Case("PATCH", "/gateways/{gateway_id}", {"name": "new"}),
     Case("DELETE", "/gateways/{gateway_id}", owner=204),

@@ -54,6 +54,10 @@ def _issue(place: Place) -> dict[str, Any]:
     return {"principal_id": place.client_id, "scopes": ["profiles:read"], "ttl_seconds": 60}
 
 
+def _plan(place: Place) -> dict[str, Any]:
+    return {"source": "dev", "digest": place.api().get("/promotions/dev").json()["digest"]}
+
+
 def _order(_place: Place) -> dict[str, Any]:
     return {"profiles": ["anthropic:default"]}
 
@@ -153,6 +157,26 @@ COLLECTIONS = (
         bad=(("principal_id", {}), ("ttl_seconds", {"principal_id": "x", "ttl_seconds": 59})),
     ),
     Call("POST", "/tokens/revoke-all", {}, event="tokens.revoked_all", bad=(("reason", {"reason": 1}),)),
+    Call("GET", "/reviews"),
+    Call(
+        "POST",
+        "/reviews",
+        {"act": "relaxation", "fields": {"acts": []}},
+        201,
+        "review.requested",
+        bad=(
+            ("act", {"act": "x", "fields": {}}),
+            ("acts", {"act": "relaxation", "fields": {"acts": [1]}}),
+            ("reason", {"act": "trust", "fields": {}, "reason": 1}),
+            ("items", {"act": "promotion", "fields": {"source": "dev", "items": "all"}}),
+        ),
+    ),
+    Call("GET", "/four-eyes"),
+    Call("PUT", "/four-eyes", {"acts": ["trust"]}, event="tenant.updated", bad=(("acts", {"acts": ["x"]}),)),
+    Call("GET", "/promotions/dev"),
+    Call(
+        "POST", "/promotions", _plan, event="environment.promoted", bad=(("source", {"source": "prod", "digest": "x"}),)
+    ),
     Call("GET", "/audit"),
     Call("GET", "/audit/export"),
     Call("GET", "/audit/checkpoints"),
@@ -313,6 +337,10 @@ EVENTS = {
     "POST /members/{operator_id}/sign-out": "operator.sessions_ended",
     "DELETE /invitations/{invitation_id}": "invitation.withdrawn",
     "POST /keys/{key_id}/retire": "signing_key.retired",
+    "DELETE /reviews/{review_id}": "review.withdrawn",
+    "POST /reviews/{review_id}/approve": "review.applied",
+    "POST /reviews/{review_id}/reject": "review.rejected",
+    f"POST {KEYS}/{{key_id}}/never-expire": "api_key.made_endless",
     "DELETE /scopes/{scope_id}": "scope.removed",
     "PUT /gateways/{gateway_id}/routes": "route.set",
     "POST /gateways/{gateway_id}/jwks-acknowledgement": "gateway.key_set_acknowledged",
@@ -366,6 +394,9 @@ BAD_BODIES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     (f"POST {KEYS}", "expires_at", {"expires_at": "2001-01-01T00:00:00Z"}),
     (f"POST {KEYS}", "scopes", {"scopes": ["audit:explode"]}),
     (f"POST {KEYS}/{{key_id}}/rotate", "overlap_seconds", {"overlap_seconds": -1}),
+    (f"POST {KEYS}/{{key_id}}/never-expire", "reason", {"reason": " "}),
+    ("POST /reviews/{review_id}/approve", "digest", {"reason": "fine"}),
+    ("POST /reviews/{review_id}/reject", "reason", {"reason": 1}),
     ("PATCH /gateways/{gateway_id}", "algorithm", {"algorithm": "HS999"}),
     ("PATCH /gateways/{gateway_id}", "allowed_principals", {"allowed_principals": ["svc_nobody"]}),
     ("PATCH /gateways/{gateway_id}", "audience", {"audience": "another"}),

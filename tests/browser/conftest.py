@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.live import LiveServer, start_live_server
+from tests.scale import scaled
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
@@ -72,6 +73,7 @@ class Visit:
     live: LiveServer
     view: str
     problems: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
 
     def open(self, path: str) -> Page:
         """Go to a page of the service and wait until it is quiet."""
@@ -85,6 +87,7 @@ class Visit:
         self.page.on("console", lambda seen: self._note(seen.text) if seen.type == "error" else None)
         self.page.on("pageerror", lambda error: self._note(str(error)))
         self.page.on("request", lambda request: self._check_host(request.url))
+        self.page.on("framenavigated", lambda frame: self.addresses.append(frame.url))
         self.page.on("response", lambda answer: self._note(f"{answer.status} {answer.url}") if _bad(answer) else None)
 
     def _check_host(self, url: str) -> None:
@@ -117,7 +120,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield server
 
 
-@pytest.fixture(params=["desk-light", "phone-dark"])
+@pytest.fixture(params=list(VIEWS)[:: scaled(3, 1)])
 def visit(request: pytest.FixtureRequest, browser: Browser, live: LiveServer, signed_in_state: Any) -> Iterator[Visit]:
     """Yield a window in one size and colour scheme; at the end nothing may have gone wrong in it."""
     seen = open_window(browser, live, request.param, signed_in_state)
@@ -157,14 +160,27 @@ def sign_in(browser: Browser, live: LiveServer, who: str = "platform") -> Any:
 
 def enrol(live: LiveServer, name: str) -> dict[str, str]:
     """Let a device ask to join over the API; returns its id and the code it shows."""
-    place = live.place(name)
     body = {"name": "Lab sensor", "device_type": "esp32", "requested_scopes": ["status:read"]}
-    request = urllib.request.Request(f"{live.base_url}/api/v1/devices", json.dumps(body).encode())  # noqa: S310
-    request.add_header("Authorization", f"Bearer {place['api_key']}")
+    made: dict[str, str] = call(live, name, "POST", "/devices", body)
+    return made
+
+
+def place_to_look_at(live: LiveServer) -> dict[str, Any]:
+    """Return acme/prod with a request that still waits, a review to decide about, and the id pages are asked with."""
+    place = {**live.place("acme/prod"), "pending_device": enrol(live, "acme/prod")}
+    call(live, "acme/prod", "POST", "/reviews", {"act": "relaxation", "fields": {"acts": ["trust"]}})
+    events = call(live, "acme/prod", "GET", "/audit?limit=1")["results"]
+    return {**place, "environment_id": events[0]["environment_id"]}
+
+
+def call(live: LiveServer, name: str, method: str, path: str, body: Any = None) -> Any:
+    """Ask the API as an environment's administrator."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{live.base_url}/api/v1{path}", data, method=method)  # noqa: S310
+    request.add_header("Authorization", f"Bearer {live.place(name)['api_key']}")
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request) as answer:  # noqa: S310
-        made: dict[str, str] = json.load(answer)
-    return made
+        return json.load(answer)
 
 
 def _bad(answer: Any) -> bool:

@@ -27,4 +27,18 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         "account": f"/admin/rbac/serviceaccount/{place['client_id']}/change/",
         "audit": "/admin/authsvc/auditevent/",
         "tenants": "/admin/authsvc/tenant/",
+        "onboarding": "/admin/authsvc/tenant/onboard/",
+        "reviews": "/admin/authsvc/review/",
+        "promotion": "/admin/authsvc/review/promote/?source=dev&environment=" + place["environment_id"],
+        "import": "/admin/profiles/profile/import/",
+        "order": "/admin/profiles/profile/outlook/?provider=anthropic&agent=main&environment="
+        + place["environment_id"],
+        "leases": "/admin/profiles/lease/",
+        "role": "/admin/rbac/role/add/",
+        "matrix": "/admin/rbac/role/matrix/?place=" + place["environment_id"],
+        "gateway": f"/admin/rbac/gateway/{ids['gateway']}/change/",
+        "channels": "/admin/rbac/channelpolicy/",
+        "channel": "/admin/rbac/channelpolicy/add/",
+        "chains": "/admin/authsvc/auditevent/chains/",
+        "search": "/admin/search/?q=acme",
     }

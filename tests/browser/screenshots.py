@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, VIEWS, chromium, enrol, open_window, sign_in
+from tests.browser.conftest import FLAGS, VIEWS, chromium, open_window, place_to_look_at, sign_in
 from tests.browser.looks import pages_of
 from tests.live import LiveServer, start_live_server
 
@@ -29,7 +29,7 @@ def take_all(views: list[str]) -> int:
 def take(browser: Browser, live: LiveServer, view: str) -> int:
     """Take the pictures of one look; returns how many."""
     seen = open_window(browser, live, view, sign_in(browser, live))
-    place = {**live.place("acme/prod"), "pending_device": enrol(live, "acme/prod")}
+    place = place_to_look_at(live)
     pages = pages_of(place)
     for name, path in pages.items():
         shoot(seen.open(path), f"{view}-{name}")
@@ -49,7 +49,7 @@ def take(browser: Browser, live: LiveServer, view: str) -> int:
 
 def shoot(page: Page, name: str) -> None:
     """Write one picture."""
-    page.screenshot(path=str(FOLDER / f"{name}.png"))
+    page.screenshot(path=str(FOLDER / f"{name}.png"), full_page=True)
 
 
 if __name__ == "__main__":

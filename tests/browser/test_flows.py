@@ -45,6 +45,14 @@ class Keyboard:
         self.interactions += 1
 
 
+def assert_nowhere(visit: Visit, secret: str) -> None:
+    """Fail when a secret is in the page, a cookie, the browser's stores, an address it visited, or the server's log."""
+    page = visit.page
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, history.state, location.href, document.title])")
+    places = (page.content(), str(page.context.cookies()), kept, "\n".join(visit.addresses), visit.live.log.read_text())
+    assert not [place for place in places if secret in place]
+
+
 def test_token_is_issued_by_keyboard_and_gone_after_back(visit: Visit) -> None:
     place = visit.live.place(PLACES[visit.view])
     page = visit.open("/admin/authsvc/issuedtoken/add/")
@@ -79,8 +87,7 @@ def test_token_is_issued_by_keyboard_and_gone_after_back(visit: Visit) -> None:
     assert secret not in page.content()
     page.go_back()
     page.wait_for_load_state("networkidle")
-    assert secret not in page.content()
-    assert secret not in str(page.context.cookies()) + page.evaluate("JSON.stringify([localStorage, sessionStorage])")
+    assert_nowhere(visit, secret)
 
 
 def test_device_is_approved_in_three_interactions_after_its_code(visit: Visit) -> None:

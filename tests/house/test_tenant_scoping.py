@@ -32,6 +32,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/management/house_command.py",  # a command names its environment
     "authsvc/gate/admin_pages/signing_keys.py",  # counts within an operator's tenants
     "authsvc/gate/admin_pages/tokens.py",  # finds the environment of a chosen row, then asks for its membership
+    "authsvc/gate/admin_pages/reviews.py",  # counts within an operator's tenants
     "authsvc/gate/admin_pages/issue_token.py",  # within an operator's environments
     "authsvc/gate/views/device_page.py",  # within an operator's tenants, by the code a person types
     "rbac/admin_pages/roles.py",  # finds the environment of a chosen row, then asks for its membership

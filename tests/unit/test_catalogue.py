@@ -56,7 +56,7 @@ def test_catalogue_holds_every_own_scope_once() -> None:
     own = [entry.scope for entry in entries_for(Audience.AUTHSVC)]
     expected = {f"{resource}:{action}" for resource, actions in OWN_ACTIONS.items() for action in actions}
     assert set(own) == expected | {AUTHSVC_ADMIN}
-    assert len(own) == len(set(own)) == 32
+    assert len(own) == len(set(own)) == 35
 
 
 def test_catalogue_shared_resources_are_those_of_both_audiences() -> None:

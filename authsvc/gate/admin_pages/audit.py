@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from datetime import timedelta
+from typing import Any
 
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from authsvc.audit.events import EVENT_TYPES
 from authsvc.audit.models import PLATFORM, AuditEvent
+from authsvc.gate.admin_pages.audit_chains import chains_page, export_chain
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.models import Tenant
+
+AREAS = tuple(sorted({name.partition(".")[0] for name in EVENT_TYPES}))
+SINCE = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
+
+
+class AreaFilter(admin.SimpleListFilter):
+    """Filters events by what they are about: the noun of their type."""
+
+    title = "what about"
+    parameter_name = "area"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return every noun."""
+        return [(area, area.replace("_", " ")) for area in AREAS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the events of that noun."""
+        types = [name for name in EVENT_TYPES if name.partition(".")[0] == self.value()]
+        return queryset.filter(event_type__in=types) if self.value() else queryset
+
+
+class SinceFilter(admin.SimpleListFilter):
+    """Filters events by how long ago they happened."""
+
+    title = "when"
+    parameter_name = "since"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the spans."""
+        return [(name, f"within a {name}") for name in SINCE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the events of that span."""
+        span = SINCE.get(self.value() or "")
+        return queryset.filter(occurred_at__gte=timezone.now() - span) if span else queryset
 
 
 @admin.register(AuditEvent)
@@ -15,7 +60,8 @@ class AuditEventAdmin(HouseAdmin):
     """What happened; nobody changes it."""
 
     list_display = ("occurred_at", "event_type", "actor_kind", "actor_id", "subject_id", "tenant", "sequence")
-    list_filter = (TenantFilter, "actor_kind")
+    list_filter = (TenantFilter, AreaFilter, SinceFilter, "actor_kind")
+    change_list_template = "admin/audit_list.html"
     search_fields = ("=id", "=event_type", "=subject_id", "=actor_id", "=request_id")
     ordering = ("-occurred_at", "-sequence")
     fields = (
@@ -35,6 +81,20 @@ class AuditEventAdmin(HouseAdmin):
         "hash",
     )
     readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the state of the chains, and their export."""
+        chains = path("chains/", self.admin_site.admin_view(self.chains_view), name="authsvc_auditevent_chains")
+        export = path("export/", self.admin_site.admin_view(self.export_view), name="authsvc_auditevent_export")
+        return [chains, export, *super().get_urls()]
+
+    def chains_view(self, request: HttpRequest) -> HttpResponse:
+        """Show how each chain stands; a POST verifies one of them."""
+        return chains_page(self, request)
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """Send one tenant's chain as JSON lines, to be verified elsewhere."""
+        return export_chain(request)
 
     @admin.display(ordering="tenant_id")
     def tenant(self, row: AuditEvent) -> str:

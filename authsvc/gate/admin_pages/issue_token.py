@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from authsvc.gate.admin_pages.scope_choices import SCOPE_CHOICES, asked_scopes, starts
+from authsvc.gate.admin_pages.scope_choices import asked_scopes, starts
 from authsvc.gate.admin_pages.token_preview import holdings_of, preview_of
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
@@ -23,6 +23,7 @@ from authsvc.tokens.issuer import API_AUDIENCE, issuer_of
 from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import ONCE, ScopesText, grouped
+from rbac.admin_pages.scope_choices import PICKABLE, SCOPE_CHOICES
 from rbac.models import Gateway, ServiceAccount
 from rbac.services.service_accounts import get_service_account
 
@@ -38,7 +39,7 @@ class IssueTokenForm(ChoosesRow):
     picked = forms.MultipleChoiceField(
         required=False,
         label="Scopes",
-        choices=[(choice.scope, choice.sentence) for choice in SCOPE_CHOICES],
+        choices=PICKABLE,
         widget=forms.CheckboxSelectMultiple,
     )
     scopes = ScopesText(required=False, label="More scopes", help_text="One a line, e.g. agents:agent-1:run.")

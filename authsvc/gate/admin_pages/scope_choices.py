@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from authsvc.tenants.admin_base import Fields
 from authsvc.tenants.models import Environment
 from authsvc.tokens.models import IssuedToken
 from authsvc.tokens.services import get_token
 from authsvc.web.caller import Caller
-from rbac.catalogue import CATALOGUE, Audience
 from rbac.models import Role
 from rbac.services.roles import get_role
 
 MOST_ROLES, MOST_TOKENS = 200, 20
 Choices = list[tuple[str, list[tuple[str, str]]]]
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeChoice:
-    """One scope a person may tick: what it allows, for whom, and whether it covers what does not exist yet."""
-
-    scope: str
-    sentence: str
-    audience: str
-    covers_future: bool
-    is_administration: bool
-
-
-SCOPE_CHOICES = tuple(
-    ScopeChoice(
-        entry.scope,
-        entry.sentence,
-        "this API" if entry.audience is Audience.AUTHSVC else "gateways",
-        entry.takes_id,
-        entry.action == "admin",
-    )
-    for entry in CATALOGUE
-    if entry.alias_of is None
-)
 
 
 def starts(environments: list[Environment]) -> Choices:

@@ -8,12 +8,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
+from authsvc.gate.admin_pages.onboarding import onboarding_page
 from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, always
 from authsvc.tenants.admin_filters import TenantFilter
 from authsvc.tenants.admin_site import operator_of
+from authsvc.tenants.four_eyes import CHOICES, SENTENCES, set_four_eyes
 from authsvc.tenants.limits import set_limits
 from authsvc.tenants.models import Environment, Tenant, TenantState
 from authsvc.tenants.operators import require_second_factor
@@ -57,6 +60,18 @@ class LimitsForm(forms.Form):
     sensitive_limit = forms.IntegerField(required=False, help_text="1 to 100 a minute; empty for the service's own.")
 
 
+class FourEyesForm(forms.Form):
+    """Which acts need a second operator."""
+
+    acts = forms.MultipleChoiceField(
+        required=False,
+        choices=[(act.value, SENTENCES[act]) for act in CHOICES],
+        widget=forms.CheckboxSelectMultiple,
+        label="A second operator is needed to",
+        help_text="Ticking holds at once. Taking a tick away needs a second operator itself.",
+    )
+
+
 @admin.register(Tenant)
 class TenantAdmin(PlatformAdmin):
     """The customer boundary."""
@@ -75,11 +90,21 @@ class TenantAdmin(PlatformAdmin):
         "general_limit",
         "sensitive_limit",
         "require_mfa",
+        "four_eyes",
         "created_at",
     )
     readonly_fields = fields
     service_add_form = TenantForm
     add_title = "Add tenant"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page that leads to a working lease."""
+        page = path("onboard/", self.admin_site.admin_view(self.onboarding_view), name="authsvc_tenant_onboard")
+        return [page, *super().get_urls()]
+
+    def onboarding_view(self, request: HttpRequest) -> HttpResponse:
+        """Lead from nothing to a working lease."""
+        return onboarding_page(self, request)
 
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Open the tenant."""
@@ -112,14 +137,20 @@ class TenantAdmin(PlatformAdmin):
         return f"{row} may ask {general or 'as usual'} times a minute, {sensitive or 'as usual'} on sensitive routes."
 
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
-        """Return the limits as they are."""
-        return {name: getattr(row, name) for name in action.form.base_fields if name in LimitsForm.base_fields}
+        """Return the limits and the acts as they are."""
+        return {"general_limit": row.general_limit, "sensitive_limit": row.sensitive_limit, "acts": row.four_eyes}
+
+    @staticmethod
+    def _four_eyes(caller: Caller, _row: Tenant, fields: Fields, now: datetime) -> str:
+        acts = set_four_eyes(caller, acts=fields["acts"], now=now)
+        return f"A second operator is needed for: {', '.join(sorted(acts)).replace('_', ' ') or 'nothing'}."
 
     def place_of(self, row: Tenant) -> None:
         """Name no environment: a tenant lies above them."""
 
     service_actions = (
         ServiceAction("limits", "Set limits", "authsvc:admin", LimitsForm, _set_limits),
+        ServiceAction("four-eyes", "Second operator", "authsvc:admin", FourEyesForm, _four_eyes),
         ServiceAction(
             "require-mfa",
             "Require a second factor",

@@ -8,6 +8,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
+from django.db.models.lookups import LessThan
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -25,6 +27,7 @@ from authsvc.tokens.models import ApiKey, ApiKeyKind, IssuedToken
 from authsvc.tokens.services import revoke_token
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import ReasonForm, administrates, shown_key
+from rbac.services.service_accounts import make_key_endless
 
 
 @admin.register(IssuedToken)
@@ -130,8 +133,7 @@ def due_for_rotation() -> Q:
 def unused() -> Q:
     """Return the condition of a living key that nobody used for 90 days."""
     long_ago = timezone.now() - timedelta(days=UNUSED_DAYS)
-    is_silent = Q(last_used_at__lt=long_ago) | Q(last_used_at__isnull=True, created_at__lt=long_ago)
-    return Q(revoked_at__isnull=True) & is_silent
+    return Q(revoked_at__isnull=True) & Q(LessThan(Coalesce("last_used_at", "created_at"), long_ago))
 
 
 @calls_for_attention
@@ -194,6 +196,11 @@ class ApiKeyAdmin(HouseAdmin):
         return shown_key("New secret", issued, str(row.principal))
 
     @staticmethod
+    def _never_expire(caller: Caller, row: ApiKey, fields: Fields, now: datetime) -> str:
+        make_key_endless(caller, key=row, reason=fields["reason"], now=now)
+        return f"{row} lives until it is revoked."
+
+    @staticmethod
     def _revoke(caller: Caller, row: ApiKey, fields: Fields, now: datetime) -> str:
         revoke_api_key(caller, key=row, reason=fields["reason"], now=now)
         return f"{row} is revoked."
@@ -206,6 +213,15 @@ class ApiKeyAdmin(HouseAdmin):
             RotateForm,
             _rotate,
             applies=lambda row: row.revoked_at is None and row.kind != ApiKeyKind.DEVICE_SECRET,
+        ),
+        ServiceAction(
+            "never-expire",
+            "Let it never expire",
+            "service_accounts:write",
+            ReasonForm,
+            _never_expire,
+            is_dangerous=True,
+            applies=lambda row: row.revoked_at is None and row.expires_at is not None,
         ),
         ServiceAction(
             "revoke",

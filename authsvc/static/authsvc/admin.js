@@ -73,6 +73,11 @@ each("form[data-live]", (form) => {
     clearTimeout(timer);
     timer = setTimeout(ask, 150);
   });
+  form.addEventListener("input", (event) => {
+    if (event.target.type !== "password") return;
+    clearTimeout(timer);
+    timer = setTimeout(ask, 400);
+  });
 });
 
 // A form with data-into="id" shows the part of its answer there instead of leaving the page.
@@ -94,4 +99,34 @@ each("form[data-code]", (form) => {
   const check = () => { button.disabled = field.value.replace(/[^0-9a-z]/gi, "").length < 8; };
   field.addEventListener("input", check);
   check();
+});
+
+// The items of a list with data-order="name" can be dragged; dropping one sends the whole order with its form.
+each("[data-order]", (list) => {
+  let held = null;
+  list.querySelectorAll("[data-key]").forEach((item) => { item.draggable = true; });
+  list.addEventListener("dragstart", (event) => {
+    held = event.target.closest("[data-key]");
+    held.classList.add("dragged");
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", held.dataset.key);
+  });
+  list.addEventListener("dragover", (event) => {
+    const over = event.target.closest("[data-key]");
+    if (!held || !over) return;
+    event.preventDefault();
+    const box = over.getBoundingClientRect();
+    if (over !== held) list.insertBefore(held, event.clientY > box.top + box.height / 2 ? over.nextSibling : over);
+  });
+  list.addEventListener("drop", (event) => {
+    event.preventDefault();
+    const form = list.closest("form");
+    list.querySelectorAll("[data-key]").forEach((item) => {
+      const field = document.createElement("input");
+      field.type = "hidden"; field.name = list.dataset.order; field.value = item.dataset.key;
+      form.append(field);
+    });
+    form.submit();
+  });
+  list.addEventListener("dragend", () => { held?.classList.remove("dragged"); held = null; });
 });
