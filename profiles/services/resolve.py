@@ -158,12 +158,17 @@ def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> Resolut
     )
 
 
-_NEWER = Credential.unscoped.filter(profile_id=OuterRef("profile_id"), version__gt=OuterRef("version"))
 _CANDIDATES = Prepared(
     lambda tenant_id, environment_id, provider, agent: (
         Credential.objects.for_tenant(tenant_id)
         .select_related("profile")
-        .annotate(is_outdated=Exists(_NEWER))
+        .annotate(
+            is_outdated=Exists(
+                Credential.objects.for_tenant(tenant_id).filter(
+                    profile_id=OuterRef("profile_id"), version__gt=OuterRef("version")
+                )
+            )
+        )
         .filter(
             Q(profile__agent=agent) | Q(profile__agent=DEFAULT_AGENT),
             environment_id=environment_id,
