@@ -1,8 +1,10 @@
-"""How large a test is: quick in the suite, full where acceptance runs it with ``AUTHSVC_TEST_SCALE=full``."""
+"""How much a long acceptance run does: a quick size in the suite, all of it with ``AUTHSVC_TEST_SCALE=full``."""
+
+from __future__ import annotations
 
 import os
 
 
 def scaled(quick: int, full: int) -> int:
-    """Return the full size when ``AUTHSVC_TEST_SCALE`` is ``full``, else the quick one."""
+    """Return ``full`` when the environment asks for it, else ``quick``."""
     return full if os.environ.get("AUTHSVC_TEST_SCALE") == "full" else quick

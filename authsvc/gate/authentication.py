@@ -60,12 +60,17 @@ def admit(raw: str, *, audience: str | None, now: datetime, address: str = "", r
     key = (hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest(), audience or "")
     known = _ADMITTED.find(key)
     if known is not None and known.value.since <= now < known.value.until:
-        return replace(known.value.caller, address=address, request_id=request_id)
+        return _in_request(known.value.caller, address, request_id)
     admit_kind = _admit_key if is_opaque_shaped(raw) else _admit_token
     fresh = admit_kind(raw, audience, now, address)
     if now < fresh.value.until:
         _ADMITTED.put(key, fresh.tenant_id, fresh.changes, fresh.value)
-    return replace(fresh.value.caller, address=address, request_id=request_id)
+    return _in_request(fresh.value.caller, address, request_id)
+
+
+def _in_request(caller: Caller, address: str, request_id: str) -> Caller:
+    """Return the caller with where this request comes from; the subject of a question comes from nowhere."""
+    return replace(caller, address=address, request_id=request_id) if address or request_id else caller
 
 
 class BearerAuthentication(BaseAuthentication):

@@ -1,4 +1,4 @@
-"""The quick door's views of this room: decide, and the device that shows its secret."""
+"""The quick door's views of this room: decide, singly and in batches, and the device that shows its secret."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from datetime import datetime
 
 from django.http import HttpRequest
 
-from authsvc.gate.decide import Question, decide
-from authsvc.gate.views.decisions import Decide, decision_document
+from authsvc.gate.decide import Question, decide, decide_batch
+from authsvc.gate.views.decisions import Decide, DecideBatch, decision_document
 from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
-from authsvc.web.problems import Unauthenticated
-from authsvc.web.quick import Find, QuickView, plain_body, plain_texts
+from authsvc.web.parsing import parse_json
+from authsvc.web.problems import Problem, Unauthenticated
+from authsvc.web.quick import Find, QuickView, are_plain_texts, plain_body, plain_texts
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import is_identifier
 from devices.services.authenticate import authenticate_device
@@ -22,6 +23,8 @@ from devices.services.authenticate import authenticate_device
 QUESTION = {"token": 16_384, "gateway": 128, "scope": 255, "method": 10, "path": 2000}
 SECRET = {"secret": 256}
 MAXIMUM_BYTES = 32_768
+MAXIMUM_QUESTIONS = 100
+DATA_LIMIT = 1024 * 1024
 
 
 def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
@@ -39,10 +42,44 @@ def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | None
     return QuickView(Decide, work)
 
 
+def find_batch(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
+    """Return the view of a batch in which every question is a plain one."""
+    body = plain_body(environ, maximum_bytes=DATA_LIMIT) if environ.get("HTTP_AUTHORIZATION") else None
+    questions = None if body is None else plain_questions(body)
+    if questions is None:
+        return None
+
+    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
+        if caller is None:
+            raise Unauthenticated
+        decisions = decide_batch(caller, questions, now=now)
+        return {"decisions": [decision_document(decision) for decision in decisions]}
+
+    return QuickView(DecideBatch, work)
+
+
+def plain_questions(body: bytes) -> list[Question] | None:
+    """Return the questions of a batch, or ``None`` unless every one of 1 to 100 is plain."""
+    try:
+        document = parse_json(body)
+    except Problem:
+        return None
+    listed = document.get("questions") if isinstance(document, dict) and len(document) == 1 else None
+    if not isinstance(listed, list) or not 0 < len(listed) <= MAXIMUM_QUESTIONS:
+        return None
+    questions = [_question(one) for one in listed if isinstance(one, dict) and are_plain_texts(one, QUESTION)]
+    found = [question for question in questions if question is not None]
+    return found if len(found) == len(listed) else None
+
+
 def plain_question(body: bytes) -> Question | None:
     """Return the question of a body whose every field is a plain text of good length, or ``None``."""
     fields = plain_texts(body, QUESTION)
-    if fields is None or "token" not in fields:
+    return None if fields is None else _question(fields)
+
+
+def _question(fields: Mapping[str, str]) -> Question | None:
+    if "token" not in fields:
         return None
     gateway = fields.get("gateway", "")
     if gateway and not is_identifier(gateway):
@@ -80,5 +117,6 @@ def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Qu
 
 API_VIEWS: Mapping[str, Find] = {
     r"/api/v1/decide": find_decide,
+    r"/api/v1/decide/batch": find_batch,
     r"/api/v1/devices/(?P<device_id>[a-zA-Z0-9_-]{1,128})/authenticate": find_device_authentication,
 }

@@ -121,6 +121,10 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
         "forward without": environ("GET", forward),
         "forward elsewhere": environ("GET", place.path("/gateways/none/forward-auth"), authorization=f"Bearer {token}"),
         "token": environ(path=place.path("/oauth/token"), body=grant, **form),
+        "batch": post(place, key, "/decide/batch", {"questions": [asked, {**asked, "scope": "sessions:delete"}]}),
+        "batch of nothing": post(place, key, "/decide/batch", {"questions": []}),
+        "batch with a bad one": post(place, key, "/decide/batch", {"questions": [asked, {"token": 1}]}),
+        "batch with two in one": post(place, key, "/decide/batch", {"questions": [asked, {"token": token}]}),
         "resolve": post(place, key, "/credentials/resolve", {"provider": "anthropic"}),
         "resolve with all": post(
             place, key, "/credentials/resolve", {"provider": "Anthropic", "view": "full", "session": "s"}
@@ -178,7 +182,9 @@ def test_both_doors_give_the_same_bytes(world: World, doors: Any, limits: str) -
 def test_the_quick_door_takes_the_hot_requests_and_leaves_the_odd_ones(world: World, doors: Any) -> None:
     find_view = doors[0].find_view
     sent = requests_of(world.prod)
-    assert {name for name in (*QUICK, "token", "device", "introspect by key") if find_view(sent[name]) is None} == set()
+    assert {
+        name for name in (*QUICK, "token", "device", "introspect by key", "batch") if find_view(sent[name]) is None
+    } == set()
     odd = ("no bearer at all", "unknown field", "no json", "xml", "wants html", "get", "another host")
     assert {name for name in odd if find_view(sent[name]) is not None} == set()
 
