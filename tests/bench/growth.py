@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tenants", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--audit", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--alternations", type=int, default=3)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="authsvc-growth-") as text:
