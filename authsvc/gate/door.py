@@ -108,6 +108,8 @@ def look_after_connection() -> None:
     the connection tested before its next statement. One that just failed is looked at immediately.
     """
     here, now = connections[DEFAULT_DB_ALIAS], time.monotonic()
+    if here.in_atomic_block:  # somebody's transaction, as in a test, is not ours to end
+        return
     is_due = now - getattr(_looked, "at", 0.0) >= SECONDS_BETWEEN_LOOKS
     if is_due or here.errors_occurred or here.vendor == "sqlite":  # its file may be another by the next request
         _looked.at = now

@@ -7,11 +7,14 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.test import override_settings
 
 from authsvc.audit.models import AuditEvent
@@ -32,17 +35,14 @@ def doors() -> tuple[QuickDoor, WSGIHandler]:
     return QuickDoor(slow, {**quick_views.API_VIEWS, **quick.API_VIEWS}), slow
 
 
-@pytest.fixture(autouse=True)
-def _no_closing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@contextmanager
+def connection_kept() -> Iterator[None]:
     """The test's transaction lives on this connection; Django's own test client keeps it open in the same way."""
-    from django.core import signals
-    from django.db import close_old_connections
-
-    signals.request_started.disconnect(close_old_connections)
-    signals.request_finished.disconnect(close_old_connections)
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
     yield
-    signals.request_started.connect(close_old_connections)
-    signals.request_finished.connect(close_old_connections)
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
 
 
 def environ(method: str, path: str, body: bytes = b"", kind: str = JSON, **headers: str) -> dict[str, Any]:
@@ -59,8 +59,9 @@ def environ(method: str, path: str, body: bytes = b"", kind: str = JSON, **heade
 def answer(door: Any, sent: dict[str, Any]) -> Answer:
     """Return status, header fields and body, without what is new in every answer."""
     told: list[Any] = []
-    body = b"".join(door({**sent, "wsgi.input": io.BytesIO(sent["wsgi.input"].getvalue())},
-                         lambda status, headers, *_: told.extend((status, headers))))  # fmt: skip
+    fresh = {**sent, "wsgi.input": io.BytesIO(sent["wsgi.input"].getvalue())}
+    with connection_kept():
+        body = b"".join(door(fresh, lambda status, headers, *_: told.extend((status, headers))))
     fields = sorted((name, MOMENT.sub("t=", ID.sub(b"<id>", value.encode()).decode())) for name, value in told[1])
     return told[0], [(name, value) for name, value in fields if name != "X-RateLimit-Reset"], ID.sub(b"<id>", body)
 
