@@ -21,6 +21,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
+from django.utils.cache import patch_vary_headers
 
 from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
@@ -28,7 +29,7 @@ from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.quick_api import answer_post
 from authsvc.gate.token import token_endpoint
 from authsvc.web.body_limit import Application, Environ, StartResponse
-from authsvc.web.headers import SecurityHeadersMiddleware
+from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
 from authsvc.web.quick import Find, QuickView
@@ -40,6 +41,7 @@ PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
     re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
     re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
 }
+_CROSS_ORIGIN = re.compile(settings.CORS_URLS_REGEX)
 SECONDS_BETWEEN_LOOKS = 1.0
 _looked = threading.local()
 METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -53,7 +55,8 @@ class QuickDoor:
         self._api_views = [(re.compile(pattern), find) for pattern, find in api_views.items()]
         self._limits = LimitMiddleware(self._answer)
         cross_origin = cast("Callable[[HttpRequest], HttpResponse]", CorsMiddleware(self._limits))
-        self._chain = RequestIdMiddleware(SecurityHeadersMiddleware(cross_origin))
+        self._chain = RequestIdMiddleware(self._limits)
+        self._chain_for_browsers = RequestIdMiddleware(cross_origin)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         found = self.find_view(environ)
@@ -61,15 +64,19 @@ class QuickDoor:
             return self._application(environ, start_response)
         request = WSGIRequest(environ)
         request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
+        chain = self._chain_for_browsers if "HTTP_ORIGIN" in environ else self._chain
         look_after_connection()
         try:
-            response = self._chain(request)
+            response = chain(request)
         finally:
             look_after_connection()
             request.close()
-        body = b"".join(response)
-        response.headers.setdefault("Content-Length", str(len(body)))
-        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        body = response.content
+        if not response.has_header("Content-Length"):
+            response.headers["Content-Length"] = str(len(body))
+        if "HTTP_ORIGIN" not in environ and _CROSS_ORIGIN.match(request.path_info):
+            patch_vary_headers(response, ("origin",))  # all that the middleware does without an origin
+        start_response(f"{response.status_code} {response.reason_phrase}", complete(list(response.items())))
         return [body]
 
     def find_view(self, environ: Environ) -> tuple[View | QuickView, dict[str, str]] | None:
