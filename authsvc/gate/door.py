@@ -28,11 +28,12 @@ from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.quick_api import answer_post
 from authsvc.gate.token import token_endpoint
+from authsvc.gate.warm import answer_warm
 from authsvc.web.body_limit import Application, Environ, StartResponse
 from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
-from authsvc.web.quick import Find, QuickView
+from authsvc.web.quick import Find, QuickView, Warm
 from authsvc.web.request_id import RequestIdMiddleware
 
 ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
@@ -59,13 +60,17 @@ class QuickDoor:
         self._chain_for_browsers = RequestIdMiddleware(cross_origin)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        look_after_connection()
         found = self.find_view(environ)
         if found is None:
             return self._application(environ, start_response)
+        if isinstance(found[0], Warm):
+            status, fields, warm_body = answer_warm(environ, found[0])
+            start_response(status, fields)
+            return [warm_body]
         request = WSGIRequest(environ)
         request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
         chain = self._chain_for_browsers if "HTTP_ORIGIN" in environ else self._chain
-        look_after_connection()
         try:
             response = chain(request)
         finally:
@@ -79,7 +84,7 @@ class QuickDoor:
         start_response(f"{response.status_code} {response.reason_phrase}", complete(list(response.items())))
         return [body]
 
-    def find_view(self, environ: Environ) -> tuple[View | QuickView, dict[str, str]] | None:
+    def find_view(self, environ: Environ) -> tuple[View | QuickView | Warm, dict[str, str]] | None:
         """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
         path = str(environ.get("PATH_INFO", ""))
         if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
@@ -92,7 +97,7 @@ class QuickDoor:
                 return (plain, match.groupdict()) if is_our_host(environ) else None
         return None
 
-    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView, dict[str, str]] | None:
+    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView | Warm, dict[str, str]] | None:
         for pattern, find in self._api_views:
             match = pattern.fullmatch(path)
             if match is not None:

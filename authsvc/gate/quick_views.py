@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 
 from authsvc.gate.decide import Question, decide, decide_batch
+from authsvc.gate.quick_api import encoded
+from authsvc.gate.verdicts import find_verdict, key_of, remember_verdict
 from authsvc.gate.views.decisions import Decide, DecideBatch, decision_document
 from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
+from authsvc.web.identifiers import new_id
 from authsvc.web.parsing import parse_json
 from authsvc.web.problems import Problem, Unauthenticated
-from authsvc.web.quick import Find, QuickView, are_plain_texts, plain_body, plain_texts
+from authsvc.web.quick import Find, QuickView, Warm, are_plain_texts, plain_body, plain_texts
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import is_identifier
 from devices.services.authenticate import authenticate_device
@@ -27,19 +31,37 @@ MAXIMUM_QUESTIONS = 100
 DATA_LIMIT = 1024 * 1024
 
 
-def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
-    """Return the view of a plain question with a bearer; ``None`` leaves the request as it came."""
-    body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES) if environ.get("HTTP_AUTHORIZATION") else None
-    question = None if body is None else plain_question(body)
+def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | Warm | None:
+    """Return the view of a plain question with a bearer, or its remembered answer; ``None`` leaves the request."""
+    authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
+    body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES) if authorization else None
+    if body is None:
+        return None
+    key = key_of(authorization, body)
+    warm = None if "HTTP_ORIGIN" in environ else _warm(key)
+    if warm is not None:
+        return warm
+    question = plain_question(body)
     if question is None:
         return None
 
     def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
         if caller is None:
             raise Unauthenticated
-        return decision_document(decide(caller, question, now=now))
+        decision = decide(caller, question, now=now)
+        document = decision_document(decision)
+        remember_verdict(key, caller, authorization, question, decision, encoded(document), now=now)
+        return document
 
     return QuickView(Decide, work)
+
+
+def _warm(key: bytes) -> Warm | None:
+    try:
+        verdict = find_verdict(key, now=datetime.now(UTC))
+    except (DatabaseError, InterfaceError):
+        return None  # the whole way says so in the whole form
+    return None if verdict is None else Warm(verdict.caller, f"{verdict.before}{new_id('dec')}{verdict.after}")
 
 
 def find_batch(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:

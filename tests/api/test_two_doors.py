@@ -173,7 +173,9 @@ def test_both_doors_give_the_same_bytes(world: World, doors: Any, limits: str) -
             bucket_store.cache_clear()
             first = answer(slow, sent)
             bucket_store.cache_clear()
-            second = answer(quick, sent)
+            answer(quick, sent)
+            bucket_store.cache_clear()
+            second = answer(quick, sent)  # the second time from memory, where there is one
             if second != first:
                 different[name] = (first[0], second[0], set(first[1]) ^ set(second[1]))
         bucket_store.cache_clear()
@@ -204,6 +206,7 @@ def test_over_the_limit_both_doors_refuse_alike(world: World, doors: Any) -> Non
     with override_settings(AUTHSVC_DEMO_LIMITS="on", AUTHSVC_PROCESSES=1, API_RATE_LIMIT="2/min"):
         found = []
         for door in doors:
+            answer(door, sent)  # so that the quick door answers from memory
             bucket_store.cache_clear()
             found.append([answer(door, sent) for _ in range(3)])
         bucket_store.cache_clear()
