@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
@@ -57,15 +58,29 @@ def admit(raw: str, *, audience: str | None, now: datetime, address: str = "", r
 
     ``audience`` is ours or a gateway's; ``None`` takes a token for whatever registered audience it names.
     """
-    key = (hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest(), audience or "")
+    key = _key_of(raw, audience)
     known = _ADMITTED.find(key)
     if known is not None and known.value.since <= now < known.value.until:
-        return replace(known.value.caller, address=address, request_id=request_id)
+        return _in_request(known.value.caller, address, request_id)
     admit_kind = _admit_key if is_opaque_shaped(raw) else _admit_token
     fresh = admit_kind(raw, audience, now, address)
     if now < fresh.value.until:
         _ADMITTED.put(key, fresh.tenant_id, fresh.changes, fresh.value)
-    return replace(fresh.value.caller, address=address, request_id=request_id)
+    return _in_request(fresh.value.caller, address, request_id)
+
+
+def find_admission(raw: str, *, audience: str | None) -> Known[Admission] | None:
+    """Return what is remembered of a proof, if it still may be used."""
+    return _ADMITTED.find(_key_of(raw, audience))
+
+
+def _key_of(raw: str, audience: str | None) -> tuple[bytes, str]:
+    return hashlib.sha256(raw.encode("utf-8", "surrogatepass")).digest(), audience or ""
+
+
+def _in_request(caller: Caller, address: str, request_id: str) -> Caller:
+    """Return the caller with where this request comes from; the subject of a question comes from nowhere."""
+    return replace(caller, address=address, request_id=request_id) if address or request_id else caller
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -179,4 +194,10 @@ def _earliest(first: datetime, *others: datetime | None) -> datetime:
 
 
 def _common(left: frozenset[str], right: frozenset[str], gateway: Gateway | None) -> frozenset[str]:
-    return intersect(left, right, admin_scope=gateway.admin_scope if gateway else AUTHSVC_ADMIN)
+    return _intersection(left, right, gateway.admin_scope if gateway else AUTHSVC_ADMIN)
+
+
+@lru_cache(maxsize=1024)
+def _intersection(left: frozenset[str], right: frozenset[str], admin_scope: str) -> frozenset[str]:
+    """Many tokens carry the same scopes; their callers share one set."""
+    return intersect(left, right, admin_scope=admin_scope)

@@ -21,17 +21,19 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
+from django.utils.cache import patch_vary_headers
 
 from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.quick_api import answer_post
 from authsvc.gate.token import token_endpoint
+from authsvc.gate.warm import answer_warm
 from authsvc.web.body_limit import Application, Environ, StartResponse
-from authsvc.web.headers import SecurityHeadersMiddleware
+from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
-from authsvc.web.quick import Find, QuickView
+from authsvc.web.quick import Find, QuickView, Warm
 from authsvc.web.request_id import RequestIdMiddleware
 
 ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
@@ -40,6 +42,7 @@ PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
     re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
     re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
 }
+_CROSS_ORIGIN = re.compile(settings.CORS_URLS_REGEX)
 SECONDS_BETWEEN_LOOKS = 1.0
 _looked = threading.local()
 METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -53,26 +56,35 @@ class QuickDoor:
         self._api_views = [(re.compile(pattern), find) for pattern, find in api_views.items()]
         self._limits = LimitMiddleware(self._answer)
         cross_origin = cast("Callable[[HttpRequest], HttpResponse]", CorsMiddleware(self._limits))
-        self._chain = RequestIdMiddleware(SecurityHeadersMiddleware(cross_origin))
+        self._chain = RequestIdMiddleware(self._limits)
+        self._chain_for_browsers = RequestIdMiddleware(cross_origin)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        look_after_connection()
         found = self.find_view(environ)
         if found is None:
             return self._application(environ, start_response)
+        if isinstance(found[0], Warm):
+            status, fields, warm_body = answer_warm(environ, found[0])
+            start_response(status, fields)
+            return [warm_body]
         request = WSGIRequest(environ)
         request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
-        look_after_connection()
+        chain = self._chain_for_browsers if "HTTP_ORIGIN" in environ else self._chain
         try:
-            response = self._chain(request)
+            response = chain(request)
         finally:
             look_after_connection()
             request.close()
-        body = b"".join(response)
-        response.headers.setdefault("Content-Length", str(len(body)))
-        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        body = response.content
+        if not response.has_header("Content-Length"):
+            response.headers["Content-Length"] = str(len(body))
+        if "HTTP_ORIGIN" not in environ and _CROSS_ORIGIN.match(request.path_info):
+            patch_vary_headers(response, ("origin",))  # all that the middleware does without an origin
+        start_response(f"{response.status_code} {response.reason_phrase}", complete(list(response.items())))
         return [body]
 
-    def find_view(self, environ: Environ) -> tuple[View | QuickView, dict[str, str]] | None:
+    def find_view(self, environ: Environ) -> tuple[View | QuickView | Warm, dict[str, str]] | None:
         """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
         path = str(environ.get("PATH_INFO", ""))
         if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
@@ -85,7 +97,7 @@ class QuickDoor:
                 return (plain, match.groupdict()) if is_our_host(environ) else None
         return None
 
-    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView, dict[str, str]] | None:
+    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView | Warm, dict[str, str]] | None:
         for pattern, find in self._api_views:
             match = pattern.fullmatch(path)
             if match is not None:
@@ -108,6 +120,8 @@ def look_after_connection() -> None:
     the connection tested before its next statement. One that just failed is looked at immediately.
     """
     here, now = connections[DEFAULT_DB_ALIAS], time.monotonic()
+    if here.in_atomic_block:  # somebody's transaction, as in a test, is not ours to end
+        return
     is_due = now - getattr(_looked, "at", 0.0) >= SECONDS_BETWEEN_LOOKS
     if is_due or here.errors_occurred or here.vendor == "sqlite":  # its file may be another by the next request
         _looked.at = now

@@ -14,7 +14,7 @@ from authsvc.gate.errors import render_api_exception
 from authsvc.web.caller import Caller
 from authsvc.web.limit_middleware import take_principal
 from authsvc.web.problems import Problem, Unauthenticated
-from authsvc.web.quick import QuickView
+from authsvc.web.quick import ALLOW, QuickView
 from authsvc.web.scope_rules import PROOF_IN_BODY
 from rbac.permissions import require_scope
 
@@ -40,7 +40,7 @@ def answer_post(request: HttpRequest, view: QuickView) -> HttpResponse:
         assert isinstance(refused, HttpResponse)  # noqa: S101 - narrows the handler's wider type
         response = refused
     if asking.is_past_authentication:  # DRF names the methods only then
-        response.headers["Allow"] = "POST, OPTIONS"
+        response.headers["Allow"] = ALLOW
     return response
 
 
@@ -54,7 +54,10 @@ def _answered(request: HttpRequest, view: QuickView, asking: Asking) -> HttpResp
         require_scope(caller, rule)
     if caller is not None:
         take_principal(request, caller)
-    text = _encode(view.work(request, caller, now))
-    text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")  # as DRF does
-    # What DRF's Response says of itself in these views, and the middleware says for the rest.
+    text = encoded(view.work(request, caller, now))
     return HttpResponse(text.encode(), content_type="application/json")
+
+
+def encoded(document: object) -> str:
+    """Return JSON as DRF writes it."""
+    return _encode(document).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

@@ -1,20 +1,25 @@
-"""The quick door's views of this room: decide, and the device that shows its secret."""
+"""The quick door's views of this room: decide, singly and in batches, and the device that shows its secret."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 
-from authsvc.gate.decide import Question, decide
-from authsvc.gate.views.decisions import Decide, decision_document
+from authsvc.gate.decide import Question, decide, decide_batch
+from authsvc.gate.quick_api import encoded
+from authsvc.gate.verdicts import find_verdict, key_of, remember_verdict
+from authsvc.gate.views.decisions import Decide, DecideBatch, decision_document
 from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
-from authsvc.web.problems import Unauthenticated
-from authsvc.web.quick import Find, QuickView, plain_body, plain_texts
+from authsvc.web.identifiers import new_id
+from authsvc.web.parsing import parse_json
+from authsvc.web.problems import Problem, Unauthenticated
+from authsvc.web.quick import Find, QuickView, Warm, are_plain_texts, plain_body, plain_texts
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import is_identifier
 from devices.services.authenticate import authenticate_device
@@ -22,27 +27,81 @@ from devices.services.authenticate import authenticate_device
 QUESTION = {"token": 16_384, "gateway": 128, "scope": 255, "method": 10, "path": 2000}
 SECRET = {"secret": 256}
 MAXIMUM_BYTES = 32_768
+MAXIMUM_QUESTIONS = 100
+DATA_LIMIT = 1024 * 1024
 
 
-def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
-    """Return the view of a plain question with a bearer; ``None`` leaves the request as it came."""
-    body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES) if environ.get("HTTP_AUTHORIZATION") else None
-    question = None if body is None else plain_question(body)
+def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | Warm | None:
+    """Return the view of a plain question with a bearer, or its remembered answer; ``None`` leaves the request."""
+    authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
+    body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES) if authorization else None
+    if body is None:
+        return None
+    key = key_of(authorization, body)
+    warm = None if "HTTP_ORIGIN" in environ else _warm(key)
+    if warm is not None:
+        return warm
+    question = plain_question(body)
     if question is None:
         return None
 
     def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
         if caller is None:
             raise Unauthenticated
-        return decision_document(decide(caller, question, now=now))
+        decision = decide(caller, question, now=now)
+        document = decision_document(decision)
+        remember_verdict(key, caller, authorization, question, decision, encoded(document), now=now)
+        return document
 
     return QuickView(Decide, work)
+
+
+def _warm(key: bytes) -> Warm | None:
+    try:
+        verdict = find_verdict(key, now=datetime.now(UTC))
+    except (DatabaseError, InterfaceError):
+        return None  # the whole way says so in the whole form
+    return None if verdict is None else Warm(verdict.caller, f"{verdict.before}{new_id('dec')}{verdict.after}")
+
+
+def find_batch(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
+    """Return the view of a batch in which every question is a plain one."""
+    body = plain_body(environ, maximum_bytes=DATA_LIMIT) if environ.get("HTTP_AUTHORIZATION") else None
+    questions = None if body is None else plain_questions(body)
+    if questions is None:
+        return None
+
+    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
+        if caller is None:
+            raise Unauthenticated
+        decisions = decide_batch(caller, questions, now=now)
+        return {"decisions": [decision_document(decision) for decision in decisions]}
+
+    return QuickView(DecideBatch, work)
+
+
+def plain_questions(body: bytes) -> list[Question] | None:
+    """Return the questions of a batch, or ``None`` unless every one of 1 to 100 is plain."""
+    try:
+        document = parse_json(body)
+    except Problem:
+        return None
+    listed = document.get("questions") if isinstance(document, dict) and len(document) == 1 else None
+    if not isinstance(listed, list) or not 0 < len(listed) <= MAXIMUM_QUESTIONS:
+        return None
+    questions = [_question(one) for one in listed if isinstance(one, dict) and are_plain_texts(one, QUESTION)]
+    found = [question for question in questions if question is not None]
+    return found if len(found) == len(listed) else None
 
 
 def plain_question(body: bytes) -> Question | None:
     """Return the question of a body whose every field is a plain text of good length, or ``None``."""
     fields = plain_texts(body, QUESTION)
-    if fields is None or "token" not in fields:
+    return None if fields is None else _question(fields)
+
+
+def _question(fields: Mapping[str, str]) -> Question | None:
+    if "token" not in fields:
         return None
     gateway = fields.get("gateway", "")
     if gateway and not is_identifier(gateway):
@@ -80,5 +139,6 @@ def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Qu
 
 API_VIEWS: Mapping[str, Find] = {
     r"/api/v1/decide": find_decide,
+    r"/api/v1/decide/batch": find_batch,
     r"/api/v1/devices/(?P<device_id>[a-zA-Z0-9_-]{1,128})/authenticate": find_device_authentication,
 }

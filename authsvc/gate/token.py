@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from django.http import HttpRequest, JsonResponse, QueryDict
 
+from authsvc.audit.changes import Remembered, current_changes
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.issue import Asked, Holder, issue_token
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest, UnauthorizedClient, UnsupportedGrantType
@@ -54,6 +55,7 @@ GrantHandler = Callable[[TokenCall], TokenAnswer]
 _HANDLERS: dict[str, GrantHandler] = {}
 
 
+_ACCOUNTS: Remembered[str, ServiceAccount] = Remembered(4096)
 _ACCOUNT = Prepared(
     lambda tenant_id, environment_id, account_id: (
         ServiceAccount.objects.for_tenant(tenant_id)
@@ -137,13 +139,20 @@ def _client_credentials(call: TokenCall) -> TokenAnswer:
     client = authenticate_client(call.request, call.place, now=call.now)
     if client.principal.kind != PrincipalKind.SERVICE_ACCOUNT:
         raise UnauthorizedClient
-    account = _ACCOUNT.first(
-        tenant_id=call.place.tenant_id, environment_id=call.place.id, account_id=client.principal.id
-    )
+    holder = service_holder(_account(call.place, client.principal.id))
+    return TokenAnswer(issue_token(client.caller, holder, asked_of(call.form, CLIENT_CREDENTIALS), now=call.now))
+
+
+def _account(place: Environment, account_id: str) -> ServiceAccount:
+    known = _ACCOUNTS.find(account_id)
+    if known is not None and known.value.environment_id == place.id:
+        return known.value
+    changes = current_changes(place.tenant_id)
+    account = _ACCOUNT.first(tenant_id=place.tenant_id, environment_id=place.id, account_id=account_id)
     if account is None:  # deleted since it was authenticated
         raise InvalidClient
-    holder = service_holder(account)
-    return TokenAnswer(issue_token(client.caller, holder, asked_of(call.form, CLIENT_CREDENTIALS), now=call.now))
+    _ACCOUNTS.put(account_id, place.tenant_id, changes, account)
+    return account
 
 
 register_grant(CLIENT_CREDENTIALS, _client_credentials)

@@ -29,6 +29,15 @@ FIXED = {
 }
 
 
+def complete(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return header fields with the fixed ones that are not among them: what the middleware does, on plain fields."""
+    given = {name for name, _ in headers}
+    return headers + [(name, value) for name, value in _ALWAYS if name not in given]
+
+
+_ALWAYS = (*FIXED.items(), ("Cache-Control", "no-store"))
+
+
 class SecurityHeadersMiddleware:
     """Adds the fixed headers, and ``Cache-Control: no-store`` unless the view chose its own."""
 

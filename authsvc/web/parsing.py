@@ -7,6 +7,7 @@ Everything refused is a ``Problem``: 413 for size, 415 for the media type or cha
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import IO, Any
@@ -60,14 +61,19 @@ def parse_json(body: bytes, *, maximum_bytes: int = MAXIMUM_BYTES) -> object:
         raise MalformedJson("The body is not valid UTF-8.") from error
     _require_shallow(text)
     try:
-        value: object = json.loads(text, object_pairs_hook=_unique_object, parse_constant=_refuse_constant)
+        value: object = json.loads(
+            text, object_pairs_hook=_unique_object, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise MalformedJson("The body is not valid JSON.") from error
-    _require_safe_text(value)
+    if "\\u" in text:  # JSON takes neither NUL nor, in UTF-8, a lone surrogate but by such an escape
+        _require_safe_text(value)
     return value
 
 
 def _require_shallow(text: str) -> None:
+    if text.count("[") + text.count("{") <= MAXIMUM_DEPTH:
+        return  # too few brackets to be deep, wherever they stand
     depth = 0
     for match in STRUCTURE.finditer(text):
         first = match.group()[0]
@@ -90,16 +96,21 @@ def _refuse_constant(_name: str) -> object:
     raise MalformedJson("NaN and Infinity are not JSON.")
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise MalformedJson("A number is too large.")
+    return number
+
+
 def _require_safe_text(value: object) -> None:
-    """Walk without recursion; refuse NUL and lone surrogates in any key or text, and numbers beyond a double."""
+    """Walk without recursion; refuse NUL and lone surrogates in any key or text."""
     pending = [value]
     while pending:
         current = pending.pop()
         if isinstance(current, str):
             if UNSAFE_TEXT.search(current):
                 raise MalformedJson("Text may not contain NUL or unpaired surrogates.")
-        elif isinstance(current, float) and current in (float("inf"), float("-inf")):
-            raise MalformedJson("A number is too large.")
         elif isinstance(current, dict):
             pending.extend(current.keys())
             pending.extend(current.values())

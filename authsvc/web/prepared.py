@@ -8,7 +8,8 @@ depends on the values: no ``IN`` of varying length, no comparison with ``None``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -123,16 +124,32 @@ def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
         return _fetched(statement, parameters)
 
 
-def execute(statement: str, parameters: Sequence[Any]) -> int:
-    """Run a statement and return how many rows it touched."""
+def execute(statement: str, parameters: Sequence[Any]) -> None:
+    """Run a statement that changes something; inside ``pipelined`` it may be sent later, and fail later."""
     here = connections[DEFAULT_DB_ALIAS]
     prepared = _prepared_cursor(here)
     if prepared is None:
         with here.cursor() as cursor:
             cursor.execute(statement, parameters)
-            return int(cursor.rowcount)
+        return
     with here.wrap_database_errors:
-        return int(prepared.execute(statement, parameters, prepare=True).rowcount)
+        prepared.execute(statement, parameters, prepare=True)
+
+
+@contextmanager
+def pipelined() -> Iterator[None]:
+    """Send the statements of a transaction together where nothing waits for their rows; PostgreSQL only.
+
+    Only for statements of this module: the ORM would take an update that is not sent yet for one that met no row.
+    Stands around ``transaction.atomic()``: the end of the transaction waits for everything, so that what comes after
+    it is durable, and a statement that failed has raised.
+    """
+    here = connections[DEFAULT_DB_ALIAS]
+    if _prepared_cursor(here) is None:
+        yield
+        return
+    with here.wrap_database_errors, here.connection.pipeline():
+        yield
 
 
 def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:

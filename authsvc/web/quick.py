@@ -34,7 +34,16 @@ class QuickView:
     work: Work
 
 
-Find = Callable[[Environ, Mapping[str, str]], QuickView | None]
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """An answer that is known already, and whose limits it counts against."""
+
+    caller: Caller
+    text: str
+
+
+Find = Callable[[Environ, Mapping[str, str]], QuickView | Warm | None]
+ALLOW = "POST, OPTIONS"
 
 
 def plain_body(environ: Environ, *, maximum_bytes: int) -> bytes | None:

@@ -26,7 +26,7 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        offered = request.headers.get(HEADER, "")
+        offered = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = offered if ACCEPTED.match(offered) else new_id("req")
         _BEGAN_AT.set(time.monotonic())
         request.request_id = request_id  # type: ignore[attr-defined]  # Django's request is open for attributes

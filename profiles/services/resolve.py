@@ -17,7 +17,7 @@ from authsvc.web.secret_text import SecretText
 from profiles.candidates import Candidate, Requirement, ResolutionRequest
 from profiles.expiry import INVALID, MAX_TIMESTAMP_MS, Expiry
 from profiles.interchange.usage import usage_from_json
-from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Lease, Profile, ProfileState
+from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Lease, Profile, ProfileSettings, ProfileState
 from profiles.providers import Kind, billing_of, env_names_of, has_prompt_caching
 from profiles.references import Strategy
 from profiles.refresh import RefreshFailed, fresh_credential
@@ -94,8 +94,9 @@ class Release:
 
 def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) -> Release:
     """Choose a profile, open its current version and record the lease; raises one of the four failures above."""
-    rows = candidate_rows(caller, query)
-    resolution, profile, credential = _choose_fresh(caller, query, rows, now)
+    rows, settings = candidate_rows(caller, query), profile_settings(caller)
+    request = request_under(caller, query, settings, now=now)
+    resolution, profile, credential = _choose_fresh(caller, query, request, rows, now)
     value = open_audited(caller, credential, now=now)
     use = LeaseUse(query.agent, query.session, query.purpose, query.gateway)
     lease = record_lease(
@@ -103,7 +104,7 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
         profile=profile,
         credential=credential,
         use=use,
-        lease_threshold=profile_settings(caller).lease_threshold,
+        lease_threshold=settings.lease_threshold,
         now=now,
     )
     if query.session:
@@ -112,10 +113,13 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
 
 
 def _choose_fresh(
-    caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], now: datetime
+    caller: Caller,
+    query: ResolveQuery,
+    request: ResolutionRequest,
+    rows: Sequence[tuple[Profile, Credential]],
+    now: datetime,
 ) -> tuple[Resolution, Profile, Credential]:
     """Choose a profile and refresh its login if need be; one that cannot be refreshed counts as having no secret."""
-    request = request_of(caller, query, now=now)
     dead: dict[str, RefreshFailed] = {}
     while True:
         resolution = choose(request, [_candidate(row, is_dead=row[0].key in dead) for row in rows])
@@ -142,7 +146,13 @@ def preview_resolution(
 
 def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> ResolutionRequest:
     """Return the pure request: what is asked, under the environment's order, pins and settings."""
-    settings = profile_settings(caller)
+    return request_under(caller, query, profile_settings(caller), now=now)
+
+
+def request_under(
+    caller: Caller, query: ResolveQuery, settings: ProfileSettings, *, now: datetime
+) -> ResolutionRequest:
+    """Return the pure request under settings that were read already."""
     return ResolutionRequest(
         provider=query.provider,
         now_ms=int(now.timestamp() * 1000),

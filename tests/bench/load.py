@@ -50,7 +50,7 @@ def generator() -> str:
 
 
 def run_load(
-    target: Target, *, connections: int, seconds: float, folder: Path, start: int = 0, is_checked: bool = True
+    target: Target, *, connections: int, seconds: int, folder: Path, start: int = 0, is_checked: bool = True
 ) -> Sample:
     """Load a target for some seconds; a probe beside it reads answers whole, and a wrong one counts."""
     probe = Probe(target)
@@ -108,7 +108,7 @@ def _send(connection: http.client.HTTPConnection, target: Target, number: int) -
     return answer.status, answer.read().decode("utf-8", "replace")
 
 
-def _wrk(target: Target, connections: int, seconds: float, folder: Path, start: int) -> Sample:
+def _wrk(target: Target, connections: int, seconds: int, folder: Path, start: int) -> Sample:
     parts = urlsplit(target.url)
     files = {"HEADERS": [f"{name}: {value}" for name, value in target.headers.items()]}
     files |= {"BODIES": list(target.bodies), "BEARERS": list(target.bearers)}
@@ -119,7 +119,7 @@ def _wrk(target: Target, connections: int, seconds: float, folder: Path, start: 
         if not file.exists():
             file.write_text("\n".join(lines))
         environment[f"BENCH_{name}"] = str(file) if lines else ""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s", "-s", str(SCRIPT)]
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(SCRIPT)]
     done = subprocess.run(
         [*command, f"{parts.scheme}://{parts.netloc}"],
         env=environment, capture_output=True, text=True, timeout=seconds + 60, check=True,
@@ -130,7 +130,7 @@ def _wrk(target: Target, connections: int, seconds: float, folder: Path, start: 
     return Sample(told["requests"] * 1e6 / told["microseconds"], told["p50"], told["p99"], wrong, told["requests"])
 
 
-def _threads(target: Target, connections: int, seconds: float, _folder: Path, start: int) -> Sample:
+def _threads(target: Target, connections: int, seconds: int, _folder: Path, start: int) -> Sample:
     parts, deadline = urlsplit(target.url), time.monotonic() + seconds
     times: list[int] = []
     wrong: list[int] = []

@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> int:
             os.environ.update(server.environment)
             from authsvc.wsgi import application
 
-            for target in our_targets(bench, pool_of(bench, 0.5)):
+            print(f"== bare Django view: {bare_microseconds():.0f} µs of this process")  # noqa: T201
+            for target in our_targets(bench, pool_of(bench, 1)):
                 if all(word.lower() in target.name.lower() for word in options.words):
                     print(report(application, target, options.lines))  # noqa: T201
             from django.db import connections
@@ -50,15 +51,35 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def bare_microseconds() -> float:
+    """Return what a JSON view without any middleware costs here, to compare with."""
+    from django.core.handlers.wsgi import WSGIHandler
+    from django.http import JsonResponse
+    from django.test import override_settings
+    from django.urls import path
+
+    class Routes:
+        urlpatterns = [path("bare", lambda _request: JsonResponse({"ok": True}))]
+
+    with override_settings(MIDDLEWARE=[], ROOT_URLCONF=Routes):
+        application, target = WSGIHandler(), Target("bare", "ref", "http://127.0.0.1:1/bare")
+        return microseconds_of(application, target, 0)
+
+
+def microseconds_of(application: Application, target: Target, first: int) -> float:
+    """Return the processor time of one request, of several."""
+    began = time.process_time()
+    for number in range(REQUESTS):
+        call(application, target, first + number)
+    return (time.process_time() - began) / REQUESTS * 1e6
+
+
 def report(application: Application, target: Target, lines: int) -> str:
     """Return what one path costs."""
     for number in range(1 if target.is_cold else WARM_UP):
         call(application, target, number)
     statements = statements_of(application, target, WARM_UP)
-    began = time.process_time()
-    for number in range(REQUESTS):
-        call(application, target, WARM_UP + 1 + number)
-    each = (time.process_time() - began) / REQUESTS * 1e6
+    each = microseconds_of(application, target, WARM_UP + 1)
     profile = cProfile.Profile()
     profile.enable()
     for number in range(REQUESTS):

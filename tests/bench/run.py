@@ -28,7 +28,7 @@ from tests.bench.targets import Bench, our_targets, peer_targets, pool_of
 from tests.live import ROOT, LiveServer, start_live_server
 from tests.servers import postgresql
 
-WARM_UP_SECONDS = 0.5
+WARM_UP_SECONDS = 1
 
 
 def main(arguments: list[str]) -> int:
@@ -118,7 +118,7 @@ def _facts(options: argparse.Namespace) -> dict[str, object]:
 def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--database", choices=["postgresql", "sqlite"], default="postgresql")
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--alternations", type=int, default=3)
     parser.add_argument("--connections", default="16,64")
     parser.add_argument("--only", default="")
