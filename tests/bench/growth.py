@@ -48,7 +48,7 @@ import authsvc.wsgi, authsvc.urls
 from django.db import transaction
 from authsvc.web.prepared import Prepared
 with transaction.atomic():
-    plans = [each.queryset().explain() for each in gc.get_objects() if isinstance(each, Prepared)]
+    plans = [each.queryset().explain() for each in gc.get_objects() if type(each) is Prepared]
 print(json.dumps(plans))
 """
 
