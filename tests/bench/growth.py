@@ -48,7 +48,7 @@ import authsvc.wsgi, authsvc.urls
 from django.db import transaction
 from authsvc.web.prepared import Prepared
 with transaction.atomic():
-    plans = [each.queryset().explain() for each in gc.get_objects() if isinstance(each, Prepared)]
+    plans = [each.queryset().explain() for each in gc.get_objects() if type(each) is Prepared]
 print(json.dumps(plans))
 """
 
@@ -115,7 +115,7 @@ def read_whole(environment: Mapping[str, str]) -> list[str]:
         [sys.executable, "-c", PLANS], env=known, cwd=ROOT, capture_output=True, text=True, check=True
     )
     plans: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return [plan for plan in plans if any(f"Seq Scan on {table}" in plan for table in TABLES)]
+    return [plan for plan in plans if any(f"Seq Scan on {table} " in plan for table in TABLES)]
 
 
 def line(name: str, small: list[Sample], large: list[Sample]) -> str:
