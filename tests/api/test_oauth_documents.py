@@ -35,7 +35,12 @@ def test_every_endpoint_in_the_metadata_is_there(world: World) -> None:
     document = Client().get(ADDRESSES[0]).json()
     for name in ("token_endpoint", "introspection_endpoint", "revocation_endpoint"):
         path = document[name].removeprefix("http://testserver")
-        assert Client().post(path, urlencode({**GOOD, "token": "x"}), content_type=FORM).status_code == 401
+        assert (
+            Client()
+            .post(path, urlencode({"grant_type": "client_credentials", "token": "x"}), content_type=FORM)
+            .status_code
+            == 401
+        )
     begin = document["device_authorization_endpoint"].removeprefix("http://testserver")
     assert Client().post(begin, "x=1&x=2", content_type=FORM).json()["error"] == "invalid_request"
     assert Client().get(document["jwks_uri"].removeprefix("http://testserver")).status_code == 200
