@@ -18,6 +18,7 @@ from typing import Any
 from tests.live_database import bootstrap, demo, fresh_database
 
 ROOT = Path(__file__).resolve().parent.parent
+OWN_DEMO = {"DATABASE_URL", "AUTHSVC_KEKS"}  # another database, or other keys, need a demo of their own
 SECONDS_TO_START = 120
 
 
@@ -50,8 +51,9 @@ def start_live_server(
     """Yield a live server; the folder keeps its database (on SQLite) and its log."""
     port = free_port()
     base_url = f"http://{host}:{port}"
-    own = settings.get("DATABASE_URL", "")  # a test that brings its database has it filled from nothing
-    with contextlib.nullcontext(own) if own else fresh_database(folder, like=demo().database_url) as database_url:
+    is_own = bool(settings.keys() & OWN_DEMO)
+    like = "" if is_own else demo().database_url
+    with fresh_database(folder, like=like) as database_url:
         environment = {
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "authsvc.settings",
@@ -62,7 +64,7 @@ def start_live_server(
             "GUNICORN_WORKERS": str(workers),
             **settings,
         }
-        document = json.loads(bootstrap(environment) if own else demo().printed_for(base_url))
+        document = json.loads(bootstrap(environment) if is_own else demo().printed_for(base_url))
         log = folder / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(

@@ -18,6 +18,8 @@ from tests.servers import ServerUnavailable, postgresql, redis
 # What asks no database runs once, on SQLite: the pure rules, the shape of the source, and browsers and other people's
 # clients, who see the service over HTTP. ARGS="-m compat" runs those on every leg.
 ASKS_THE_DATABASE = ["-m", "not browser and not compat", "--ignore=tests/unit", "--ignore=tests/house"]
+# Two for each core: a browser, a gateway or a server that starts is waited for most of the time.
+WORKERS = str(2 * (os.cpu_count() or 1))
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -57,7 +59,7 @@ def _run(leg: Leg, environment: dict[str, str], arguments: list[str]) -> bool:
     print(f"authsvc tests: leg {leg.name}", flush=True)  # noqa: T201
     began = time.monotonic()
     settings = {**environment, "TEST_DATABASE_URL": leg.database_url, "AUTHSVC_TEST_LEG": leg.name}
-    command = [leg.python, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *leg.arguments, *arguments]
+    command = [leg.python, "-m", "pytest", "-q", "-n", WORKERS, "--dist", "loadfile", *leg.arguments, *arguments]
     result = subprocess.run(command, env=settings, check=False)
     print(f"authsvc tests: leg {leg.name} took {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
     return result.returncode == 0

@@ -11,7 +11,7 @@ from authsvc.tenants.models import Membership, MembershipRole
 from authsvc.web.serializers import NameField, StrictSerializer
 
 
-class RoleChange(StrictSerializer):
+class MemberChange(StrictSerializer):
     """Another role."""
 
     role = serializers.ChoiceField(choices=MembershipRole.choices)

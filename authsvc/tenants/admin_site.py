@@ -39,6 +39,7 @@ class Attention:
 
 CountsAttention = Callable[[Operator, Environment | None], Attention | Sequence[Attention]]
 PLACE = "place"
+READS = ("GET", "HEAD")  # what a page that only shows answers
 AUTHSVC_ADMIN = "authsvc:admin"
 Known = TypeVar("Known")
 MOST_PLACES, MOST_HITS, MOST_EVENTS, MOST_CHAINS, MAXIMUM_QUERY = 2000, 8, 10, 3, 200

@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest
 from django_otp import device_classes
 
@@ -34,15 +34,18 @@ def next_step(operator: Operator, *, is_verified: bool) -> Step:
     """Return what is left to do before the admin opens."""
     if is_verified:
         return Step.NONE
-    if has_factor(operator):
+    demanding = Operator.objects.filter(pk=OuterRef("pk"), memberships__tenant__require_mfa=True)
+    holding = Operator.objects.filter(pk=OuterRef("pk")).filter(_holds_one())
+    standing = Operator.objects.filter(pk=operator.pk).values_list(Exists(holding), Exists(demanding))
+    holds_one, is_demanded = standing.get()
+    if holds_one:
         return Step.SHOW
-    return Step.SET_UP if is_required(operator) else Step.NONE
+    return Step.SET_UP if is_demanded or settings.AUTHSVC_REQUIRE_MFA else Step.NONE
 
 
 def has_factor(operator: Operator) -> bool:
     """True when the operator has confirmed a factor of any kind; one query."""
-    held = reduce(or_, (Q(**{f"{model._meta.model_name}__confirmed": True}) for model in device_classes()))
-    return Operator.objects.filter(pk=operator.pk).filter(held).exists()
+    return Operator.objects.filter(pk=operator.pk).filter(_holds_one()).exists()
 
 
 def is_required(operator: Operator) -> bool:
@@ -64,3 +67,7 @@ def is_fresh(request: HttpRequest, now: datetime) -> bool:
 def note_shown(request: HttpRequest, now: datetime) -> None:
     """Remember when this session has shown its factor."""
     request.session[SHOWN_AT] = now.timestamp()
+
+
+def _holds_one() -> Q:
+    return reduce(or_, (Q(**{f"{model._meta.model_name}__confirmed": True}) for model in device_classes()))

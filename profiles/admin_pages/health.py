@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_forms import add_environment_field
-from authsvc.tenants.admin_site import caller_in, chosen_place
+from authsvc.tenants.admin_site import READS, caller_in, chosen_place
 from profiles.durations import MALFORMED, parse_duration_ms
 from profiles.models import DEFAULT_AGENT, STRATEGY_CHOICES
 from profiles.references import Strategy
@@ -40,7 +40,7 @@ class StatusForm(forms.Form):
 def status_page(page: HouseAdmin, request: HttpRequest) -> HttpResponse:
     """Show how an environment's credentials stand."""
     places = {row.id: row for row in page.environments(request, SCOPE)}
-    if not places:
+    if not places or request.method not in READS:
         raise Http404
     form = StatusForm(request.GET if "environment" in request.GET else None)
     chosen = chosen_place(request)

@@ -13,12 +13,11 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from authsvc.tenants.admin_base import HouseAdmin
-from authsvc.tenants.admin_site import caller_in, chosen_place, holds
+from authsvc.tenants.admin_site import READS, caller_in, chosen_place, holds
 from authsvc.tenants.models import Environment, Principal, PrincipalKind
 from rbac.models import Grant, Role
 
 SCOPE = "grants:read"
-READS = ("GET", "HEAD")
 MOST_ROWS, MOST_ROLES = 100, 20
 
 

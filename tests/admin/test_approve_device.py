@@ -52,7 +52,7 @@ def test_inbox_shows_the_riskiest_first(world: World, acme: Client, now: datetim
     for name, scopes in {"Calm": ["status:read"], "Greedy": ["authsvc:admin"], "Quiet": []}.items():
         waiting(world.prod, now, name=name, requested_scopes=scopes)
     page = acme.get(f"{LIST}?status=pending").content.decode()
-    assert page.index("Greedy") < page.index("Quiet") < page.index("Calm")
+    assert page.index("Greedy") < min(page.index("Quiet"), page.index("Calm"))
     by_name = acme.get(f"{LIST}?status=pending&o=1").content.decode()
     assert by_name.index("Calm") < by_name.index("Greedy") < by_name.index("Quiet")
 

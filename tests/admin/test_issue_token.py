@@ -7,6 +7,7 @@ from typing import Any
 from django.test import Client
 
 from authsvc.tokens.models import IssuedToken
+from tests.admin.conftest import prove
 from tests.admin.test_flows import SECRET, issue_token, secret_of
 from tests.world import World
 
@@ -32,7 +33,8 @@ def test_administration_of_prod_needs_the_warning_read(world: World, acme: Clien
     first = send(acme, world, picked="authsvc:admin")
     assert "administration of PROD" in first
     assert not SECRET.search(first)
-    assert SECRET.search(send(acme, world, picked="authsvc:admin", confirmed="on"))
+    assert not SECRET.search(send(acme, world, picked="authsvc:admin", confirmed="on"))
+    assert SECRET.search(send(prove(acme), world, picked="authsvc:admin", confirmed="on"))
 
 
 def test_start_from_a_role_takes_its_scopes(world: World, acme: Client) -> None:

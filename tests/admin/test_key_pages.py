@@ -13,6 +13,7 @@ from authsvc.tokens.keys import active_key
 from authsvc.tokens.models import SigningKey
 from rbac.services.gateways import acknowledge_key_set, get_gateway
 from rbac.services.key_rotation import rotate_key
+from tests.admin.conftest import prove
 from tests.world import World
 
 KEYS = "/admin/authsvc/signingkey"
@@ -44,7 +45,8 @@ def test_page_of_a_next_key_says_which_gateway_lacks_it(world: World, acme: Clie
 
 def test_next_key_nobody_has_is_not_used_unless_forced_with_a_reason(world: World, acme: Client, now: datetime) -> None:
     old = active_key(world.prod.caller(), now=now)
-    assert press(acme, old, "rotate").status_code == 302
+    assert press(acme, old, "rotate").status_code == 403
+    assert press(prove(acme), old, "rotate").status_code == 302
     upcoming = old_enough(SigningKey.objects.for_environment(world.prod.caller()).get(state="next"), now)
     assert "1</strong> signing keys wait" in acme.get("/admin/").content.decode()
     refused = press(acme, upcoming, "activate")

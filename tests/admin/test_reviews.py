@@ -14,6 +14,7 @@ from authsvc.tenants.services import add_membership, system_caller
 from devices.models import Device
 from rbac.models import Grant, Role
 from rbac.services.roles import create_role
+from tests.admin.conftest import prove
 from tests.world import World
 
 PROMOTE = "/admin/authsvc/review/promote/"
@@ -71,7 +72,7 @@ def test_refused_act_offers_to_ask_and_the_second_operator_applies_it(
 def test_grant_page_asks_for_exactly_what_was_typed(world: World, acme: Client, second: Client) -> None:
     set_acts(acme, "admin_grant")
     body = {"principal": world.prod.reader["client_id"], "role": world.prod.ids["role"], "gateway": "", "reason": "r"}
-    acme.post("/admin/rbac/grant/add/", {**body, "ask": "1"})
+    prove(acme).post("/admin/rbac/grant/add/", {**body, "ask": "1"})
     review = Review.unscoped.get()
     page = second.get(f"/admin/authsvc/review/{review.id}/change/").content.decode()
     assert "authsvc:admin" in page

@@ -342,7 +342,7 @@ def test_explain_missing_grant_once_given_allows(held: frozenset[str], required:
 
 def test_own_admin_covers_every_own_scope() -> None:
     own = [f"{resource}:{action}" for resource, actions in OWN_ACTIONS.items() for action in actions]
-    assert len(own) == 13 * 2 + 5
+    assert len(own) == 14 * 2 + 6
     assert HeldScopes([AUTHSVC_ADMIN], admin_scope=AUTHSVC_ADMIN).missing(own) == ()
 
 

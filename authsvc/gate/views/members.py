@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from authsvc.gate.member_serializers import (
     InvitationInput,
     InvitationOutput,
+    MemberChange,
     MemberOutput,
-    RoleChange,
     SentInvitationOutput,
     SignedOutOutput,
 )
@@ -76,11 +76,11 @@ class MemberDetail(TenantWide):
         """Show a member."""
         return Response(MemberOutput(get_membership(self.caller.tenant_id, operator_id)).data)
 
-    @extend_schema(request=RoleChange, responses=MemberOutput)
+    @extend_schema(request=MemberChange, responses=MemberOutput)
     def patch(self, request: Request, operator_id: str) -> Response:
         """Give a member another role; never that of an owner."""
         found = get_membership(self.caller.tenant_id, operator_id)
-        role = MembershipRole(self.fields(RoleChange)["role"])
+        role = MembershipRole(self.fields(MemberChange)["role"])
         return Response(MemberOutput(change_membership(self.caller, membership=found, role=role, now=self.now)).data)
 
     @extend_schema(request=None, responses={204: None})
