@@ -44,10 +44,13 @@ def bootstrap(environment: dict[str, str]) -> str:
     return made.stdout
 
 
-@functools.cache
 def demo() -> Demo:
     """Return the demo every live server of this process starts from."""
-    server = os.environ.get("TEST_DATABASE_URL", "")
+    return _demo_on(os.environ.get("TEST_DATABASE_URL", ""))
+
+
+@functools.cache
+def _demo_on(server: str) -> Demo:
     if server:
         database_url = _create(server, template="template1")
     else:

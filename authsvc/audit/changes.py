@@ -114,6 +114,14 @@ def current_changes(tenant_id: str) -> int:
     return count
 
 
+def look_again(tenant_id: str) -> None:
+    """Forget a tenant's count, so that the next answer is worked out from what is committed now.
+
+    For a refusal that may rest on what another worker changed a moment ago.
+    """
+    _forget(tenant_id)
+
+
 def note_change(tenant_id: str) -> None:
     """Make this process ask again: at once for the transaction's own eyes, and for every thread when it commits."""
     changing = (threading.get_ident(), tenant_id)

@@ -275,10 +275,9 @@ class ApiKey(EnvironmentOwned):
             models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
             models.Index(fields=["principal"], name="api_key_by_principal"),
             models.Index(
-                Coalesce("rotated_at", "created_at"),
-                "tenant",
+                fields=["tenant", "rotate_after"],
                 condition=models.Q(revoked_at__isnull=True),
-                name="api_key_by_age",
+                name="api_key_by_rotation",
             ),
             models.Index(
                 Coalesce("last_used_at", "created_at"),
