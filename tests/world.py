@@ -19,6 +19,11 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 
+def altered(secret: str) -> str:
+    """Return a secret with another last character."""
+    return secret[:-1] + ("y" if secret.endswith("x") else "x")
+
+
 class Api:
     """A test client that sends one bearer and JSON, and reads JSON back."""
 

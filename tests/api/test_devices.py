@@ -11,7 +11,7 @@ from authsvc.tokens.models import ApiKey
 from devices.models import Device
 from devices.states import TRANSITIONS, Event, State
 from rbac.models import Grant
-from tests.world import Api, Place, World
+from tests.world import Api, Place, World, altered
 
 ASKED = {"name": "Lamp", "device_type": "esp32", "platform": "esp-idf", "requested_scopes": ["credentials:resolve"]}
 
@@ -144,7 +144,7 @@ def test_impossible_move_is_409_says_why_and_changes_nothing(world: World, statu
 def test_wrong_secrets_are_the_same_401(world: World) -> None:
     place = world.prod
     good = place.device["secret"]
-    wrong = [good[:-1] + "x", "", "x", place.api_key, place.client_secret, world.foreign.device["secret"]]
+    wrong = [altered(good), "", "x", place.api_key, place.client_secret, world.foreign.device["secret"]]
     replies = [authenticate(place.device["id"], secret) for secret in wrong if secret]
     replies.append(authenticate("dev_" + "0" * 22, good))
     assert {reply.status_code for reply in replies} == {401}

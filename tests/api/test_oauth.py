@@ -12,7 +12,7 @@ from django.test import Client
 
 from authsvc.audit.models import AuditEvent
 from authsvc.tokens.models import IssuedToken
-from tests.world import FORM, JSON, Api, Place, World
+from tests.world import FORM, JSON, Api, Place, World, altered
 
 ENDPOINTS = ("token", "introspect", "revoke")
 
@@ -109,7 +109,7 @@ BAD_CLIENTS: dict[str, Any] = {
     "nothing": lambda p: ({}, {}),
     "id alone": lambda p: ({"client_id": p.client_id}, {}),
     "secret alone": lambda p: ({"client_secret": p.client_secret}, {}),
-    "wrong secret": lambda p: ({**own(p), "client_secret": p.client_secret[:-1] + "x"}, {}),
+    "wrong secret": lambda p: ({**own(p), "client_secret": altered(p.client_secret)}, {}),
     "other secret": lambda p: ({**own(p), "client_secret": p.reader["client_secret"]}, {}),
     "api key": lambda p: ({**own(p), "client_secret": p.api_key}, {}),
     "gateway token": lambda p: ({**own(p), "client_secret": p.gateway["token"]}, {}),
