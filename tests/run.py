@@ -15,14 +15,15 @@ import time
 from tests.legs import Leg, newer_python_leg
 from tests.servers import ServerUnavailable, postgresql, redis
 
-# What asks no database runs once, on SQLite: the pure rules, the shape of the source and of the described API, and
-# browsers and other people's clients, who see the service over HTTP. ARGS="-m compat" runs those on every leg.
+# What asks no database runs once, on SQLite: the pure rules, the shape of the source and of the described API, the
+# checks before a start, and browsers and other people's clients, who see the service over HTTP.
 ASKS_THE_DATABASE = [
     "-m",
     "not browser and not compat",
     "--ignore=tests/unit",
     "--ignore=tests/house",
     "--ignore=tests/api/test_schema.py",
+    "--ignore=tests/services/test_production_start.py",
     "--ignore=tests/compat",
 ]
 # Two for each core: a browser, a gateway or a server that starts is waited for most of the time.
