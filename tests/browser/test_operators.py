@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import open_window
+from tests.browser.conftest import VIEWS, open_window
 from tests.browser.operators import Newcomer, code_of, virtual_authenticator
 from tests.live import LiveServer
+from tests.scale import scaled
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(params=["desk-light", "desk-dark", "phone-light", "phone-dark"])
+@pytest.fixture(params=list(VIEWS)[:: scaled(3, 1)])
 def newcomer(request: pytest.FixtureRequest, browser: Browser, live: LiveServer) -> Iterator[Newcomer]:
     """Yield somebody nobody knows yet, in a window of their own; at the end nothing may have gone wrong in it."""
     seen = open_window(browser, live, request.param, None)
