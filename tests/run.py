@@ -15,8 +15,8 @@ import time
 from tests.legs import Leg, newer_python_leg
 from tests.servers import ServerUnavailable, postgresql, redis
 
-# What asks no database runs once, on SQLite: the pure rules, the shape of the source and of the described API, the
-# checks before a start, and browsers and other people's clients, who see the service over HTTP.
+# What asks no database, or asks each alike, runs once, on SQLite: the pure rules, the shape of the source and of the
+# described API, the checks before a start, the crawl through the admin, and browsers and other people's clients.
 ASKS_THE_DATABASE = [
     "-m",
     "not browser and not compat",
@@ -24,6 +24,9 @@ ASKS_THE_DATABASE = [
     "--ignore=tests/house",
     "--ignore=tests/api/test_schema.py",
     "--ignore=tests/services/test_production_start.py",
+    "--ignore=tests/services/test_command_usage.py",
+    "--ignore=tests/admin/test_isolation.py",
+    "--ignore=tests/faults/test_no_outbound.py",
     "--ignore=tests/compat",
 ]
 # Two for each core: a browser, a gateway or a server that starts is waited for most of the time.
