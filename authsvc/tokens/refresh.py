@@ -7,6 +7,7 @@ the winner was answered has lost a race and is refused; one that arrives later i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -151,6 +152,16 @@ def was_spent_elsewhere(caller: Caller, *, token: RefreshToken) -> bool:
     )
     here = _mark_of(token.id, caller.address)
     return bool(spent and here) and not is_same_hash(str(spent), here)
+
+
+def lock_families(caller: Caller, principal_ids: Collection[str]) -> None:
+    """Take the rows of the principals' living families; call it before anything is recorded in the transaction.
+
+    A refresh holds its family and then wants the head of the audit chain. Whoever wants both must take them in that
+    order too, or PostgreSQL ends the deadlock by refusing one of them.
+    """
+    families = RefreshFamily.objects.for_environment(caller).filter(principal_id__in=principal_ids, ended_at=None)
+    list(families.select_for_update().order_by("id").values_list("id"))
 
 
 def end_family(caller: Caller, *, family: RefreshFamily, reason: str, now: datetime) -> bool:

@@ -12,6 +12,7 @@ from datetime import datetime
 from django.db import transaction
 
 from authsvc.audit.record import record
+from authsvc.tokens.refresh import lock_families
 from authsvc.web.caller import Caller
 from devices.models import Device
 from devices.services.standing import change_standing, lock_device
@@ -24,12 +25,13 @@ REASONS = {
 
 
 def suspect_clone(caller: Caller, *, device_id: str, sign: Happening, family_id: str, now: datetime) -> Device:
-    """Note the sign in the audit and let it cost the device its standing; call it before the family's rows are taken.
+    """Note the sign in the audit and let it cost the device its standing; its families are taken with it.
 
     ``sign`` is ``CLONE_SEEN`` or ``TOKEN_REUSED``. A device that is not active has nothing to lose, and is noted.
     """
     with transaction.atomic():
         device = lock_device(caller, device_id)
+        lock_families(caller, [device_id])
         detail = {"reason": REASONS[sign], "family_id": family_id}
         record(caller, "device.clone_suspected", subject_id=device.id, detail=detail, now=now)
         return change_standing(caller, device, TrustEvent(sign), now=now)

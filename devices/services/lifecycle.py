@@ -17,6 +17,7 @@ from authsvc.tenants.models import PrincipalState
 from authsvc.tenants.services import set_principal_state
 from authsvc.tokens.api_keys import revoke_api_key
 from authsvc.tokens.models import ApiKey
+from authsvc.tokens.refresh import lock_families
 from authsvc.tokens.services import revoke_all_tokens
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.problems import Conflict, Forbidden, NotFound, Problem, ValidationFailed
@@ -145,6 +146,7 @@ def revoke_device(caller: Caller, *, device: Device, reason: str, now: datetime)
     """End a device for good: its secret, its tokens and its principal are refused from now on."""
     with transaction.atomic():
         locked = lock_device(caller, device.id)
+        lock_families(caller, [device.id])
         happening = Happening.BLOCKED if locked.status == State.PENDING else Happening.REVOKED
         _decide(caller, locked, reason, now, user_code_hash="", chosen_secret_hash="")
         moved = change_standing(caller, locked, TrustEvent(happening, reason=reason), now=now)
@@ -235,7 +237,9 @@ def _end_replaced(caller: Caller, device: Device, now: datetime) -> None:
     """Revoke what this device takes the place of, so that one identity is never in service twice."""
     same = Q(id=device.previous_id) | (Q(key_fingerprint=device.key_fingerprint) & ~Q(key_fingerprint=""))
     living = Device.objects.for_environment(caller).filter(same, status__in=[State.ACTIVE, State.SUSPENDED])
-    for old in living.exclude(id=device.id):
+    replaced = list(living.exclude(id=device.id))
+    lock_families(caller, [old.id for old in replaced])
+    for old in replaced:
         revoke_device(caller, device=old, reason=f"replaced by {device.id}", now=now)
 
 
