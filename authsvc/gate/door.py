@@ -25,9 +25,9 @@ from django.utils.cache import patch_vary_headers
 
 from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
+from authsvc.gate.grants import token_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.quick_api import answer_post
-from authsvc.gate.token import token_endpoint
 from authsvc.gate.warm import answer_warm
 from authsvc.web.body_limit import Application, Environ, StartResponse
 from authsvc.web.headers import complete

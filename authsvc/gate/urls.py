@@ -3,14 +3,13 @@
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from authsvc.gate import exchange, refresh_grant  # noqa: F401 - they register their grant types
 from authsvc.gate.device_flow import device_authorization_endpoint
 from authsvc.gate.forward_auth import forward_auth_endpoint
+from authsvc.gate.grants import token_endpoint
 from authsvc.gate.introspect import introspection_endpoint
 from authsvc.gate.jwks import jwks_endpoint, pem_endpoint
 from authsvc.gate.metadata import metadata_endpoint
 from authsvc.gate.revoke import revocation_endpoint
-from authsvc.gate.token import token_endpoint
 from authsvc.gate.views import (
     audit,
     decisions,

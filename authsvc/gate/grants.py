@@ -1,0 +1,10 @@
+"""The token endpoint with every grant type. Grant types register when imported; whoever opens a door to the endpoint
+takes it from here, so that none answers before all are there.
+"""
+
+from __future__ import annotations
+
+from authsvc.gate import device_flow, exchange, refresh_grant  # noqa: F401 - they register their grant types
+from authsvc.gate.token import token_endpoint
+
+__all__ = ["token_endpoint"]
