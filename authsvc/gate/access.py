@@ -11,7 +11,7 @@ from authsvc.web.caller import Caller
 from rbac.models import Gateway
 from rbac.scopes import AUTHSVC_ADMIN, EVERYTHING, HeldScopes, VisibleIds, intersect, is_own
 from rbac.services.effective import effective_scopes
-from rbac.services.gateways import find_gateway_by_audience
+from rbac.services.known import known_gateway_of
 
 
 def filter_ids(
@@ -28,7 +28,7 @@ def filter_ids(
     subject = find_subject(caller, token, gateway, now)
     if subject is None:
         return []
-    at = gateway or find_gateway_by_audience(
+    at = gateway or known_gateway_of(
         tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=subject.audience
     )
     held = HeldScopes(subject.scopes, admin_scope=at.admin_scope if at else AUTHSVC_ADMIN)

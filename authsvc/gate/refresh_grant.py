@@ -43,7 +43,7 @@ from devices.trust import TrustLevel
 from devices.trust_changes import Happening
 from rbac.models import Gateway, ServiceAccount
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes
-from rbac.services.gateways import find_gateway_by_audience
+from rbac.services.known import known_gateway_of
 
 REFRESH_TOKEN = "refresh_token"
 
@@ -141,7 +141,7 @@ def _require_within(caller: Caller, family: RefreshFamily, asked: Asked) -> None
 
 
 def _admin_scope(caller: Caller, audience: str) -> str:
-    gateway: Gateway | None = find_gateway_by_audience(
+    gateway: Gateway | None = known_gateway_of(
         tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience
     )
     return gateway.admin_scope if gateway else AUTHSVC_ADMIN

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -52,14 +53,14 @@ class UsageParser(CommandParser):
         raise SystemExit(int(Exit.USAGE))
 
 
-class HouseCommand(BaseCommand):
+class HouseCommand(BaseCommand, ABC):
     """A command whose problems become exit codes; subclasses implement ``run`` and return one."""
 
     requires_system_checks = ["authsvc"]
 
+    @abstractmethod
     def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Do the work."""
-        raise NotImplementedError
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run, and end with the code of what happened."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from django import forms
 
@@ -11,16 +11,17 @@ from authsvc.tenants.models import Environment
 from authsvc.web.problems import Problem
 
 
-class ChoosesRow(forms.Form):
+@runtime_checkable
+class ChoosesRow(Protocol):
     """A form whose choice of a row says in which environment it acts."""
 
     def fill(self, environments: list[Environment]) -> None:
         """Fill the choices from these environments."""
-        raise NotImplementedError
+        ...
 
     def place_id(self) -> str:
         """Return the id of the environment of the chosen row."""
-        raise NotImplementedError
+        ...
 
 
 def offer(form: forms.Form, field: str, choices: Any) -> None:

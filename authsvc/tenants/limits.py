@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
-
 from authsvc.audit.changes import Remembered, current_changes
-from authsvc.audit.record import record
 from authsvc.tenants.models import Tenant
-from authsvc.tenants.services import tenant_caller
+from authsvc.tenants.services import change_tenant
 from authsvc.web.caller import Caller
 from authsvc.web.limits import SETTING_BOUNDS, TenantRates
 from authsvc.web.problems import NotFound, ValidationFailed
@@ -32,13 +29,7 @@ def set_limits(
         value = new[field]
         if value is not None and not bounds.least <= value <= bounds.most:
             raise ValidationFailed(errors={field: [f"Choose {bounds.least} to {bounds.most} requests a minute."]})
-    with transaction.atomic():
-        for field, value in new.items():
-            setattr(tenant, field, value)
-        tenant.save(update_fields=sorted(new))
-        inside = tenant_caller(caller, tenant)
-        record(inside, "tenant.updated", subject_id=tenant.id, detail={"changed": sorted(new)}, now=now)
-    return tenant
+    return change_tenant(caller, tenant=tenant, changes=new, now=now)
 
 
 def get_tenant(caller: Caller) -> Tenant:

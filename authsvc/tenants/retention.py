@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
-
-from authsvc.audit.record import record
 from authsvc.tenants.models import Tenant
-from authsvc.tenants.services import tenant_caller
+from authsvc.tenants.services import change_tenant
 from authsvc.web.caller import Caller
 from authsvc.web.problems import ValidationFailed
 
@@ -34,10 +31,4 @@ def set_retention(
     for field, (least, most) in BOUNDS.items():
         if field in new and not least <= int(new[field]) <= most:
             raise ValidationFailed(errors={field: [f"Choose {least} to {most} days."]})
-    with transaction.atomic():
-        for field, value in new.items():
-            setattr(tenant, field, value)
-        tenant.save(update_fields=sorted(new))
-        inside = tenant_caller(caller, tenant)
-        record(inside, "tenant.updated", subject_id=tenant.id, detail={"changed": sorted(new)}, now=now)
-    return tenant
+    return change_tenant(caller, tenant=tenant, changes=new, now=now)

@@ -5,6 +5,7 @@ Make tenants and environments, operators and memberships, enable and disable pri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -111,6 +112,17 @@ def require_slug(text: str) -> None:
         SLUG_VALIDATOR(text)
     except ValidationError as error:
         raise ValidationFailed(errors={"slug": list(error.messages)}) from error
+
+
+def change_tenant(caller: Caller, *, tenant: Tenant, changes: Mapping[str, object], now: datetime) -> Tenant:
+    """Store checked settings of a tenant, by field, and record which."""
+    with transaction.atomic():
+        for field, value in changes.items():
+            setattr(tenant, field, value)
+        tenant.save(update_fields=sorted(changes))
+        detail = {"changed": sorted(changes)}
+        record(tenant_caller(caller, tenant), "tenant.updated", subject_id=tenant.id, detail=detail, now=now)
+    return tenant
 
 
 def set_tenant_state(caller: Caller, *, tenant: Tenant, state: TenantState, reason: str, now: datetime) -> Tenant:

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
-from authsvc.tenants.admin_forms import ChoosesRow, offer
+from authsvc.tenants.admin_forms import offer
 from authsvc.tenants.models import Environment, Principal
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, administrates, grouped
@@ -119,7 +119,7 @@ class RoleAdmin(HouseAdmin):
     )
 
 
-class GrantForm(ChoosesRow):
+class GrantForm(forms.Form):
     """A role for a principal of the same environment."""
 
     principal = forms.ChoiceField()

@@ -192,12 +192,6 @@ def get_gateway(caller: Caller, gateway_id: str) -> Gateway:
     return gateway
 
 
-def find_gateway_by_audience(*, tenant_id: str, environment_id: str, audience: str) -> Gateway | None:
-    """Return the gateway of an audience in one environment, if it is registered."""
-    gateways = Gateway.objects.for_tenant(tenant_id).filter(environment_id=environment_id)
-    return gateways.filter(audience=audience).first()
-
-
 def _checked_principals(caller: Caller, ids: Sequence[str]) -> list[str]:
     """Return the ids of service accounts and devices of the caller's environment, each once."""
     wanted = sorted(set(ids))

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 from websockets.sync.server import Server, ServerConnection, serve
 
-from tests.live import LiveServer
+from tests.live import LiveServer, start_live_server
+
+# From the folder, the live server and the upstream's address to the address the proxy listens at.
+StartsProxy = Callable[[Path, LiveServer, str], AbstractContextManager[str]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,17 @@ class Guarded:
     def place(self) -> dict[str, Any]:
         """Return acme/prod of the demo."""
         return self.live.place("acme/prod")
+
+
+@contextlib.contextmanager
+def guarded_by(folder: Path, proxy: StartsProxy) -> Iterator[Guarded]:
+    """Yield a proxy between a WebSocket echo server and a live authsvc that trusts it."""
+    with (
+        start_live_server(folder, AUTHSVC_TRUSTED_PROXIES="127.0.0.1") as live,
+        echo_server() as upstream,
+        proxy(folder, live, upstream) as address,
+    ):
+        yield Guarded(live, address)
 
 
 def bearer(token: str) -> dict[str, str]:

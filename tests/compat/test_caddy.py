@@ -17,8 +17,8 @@ from joserfc.jwk import KeySet
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.compat.guarded import Guarded, bearer, echo_server, service_token
-from tests.live import ROOT, LiveServer, free_port, start_live_server
+from tests.compat.guarded import Guarded, bearer, guarded_by, service_token
+from tests.live import ROOT, LiveServer, free_port
 
 pytestmark = pytest.mark.compat
 
@@ -30,13 +30,8 @@ GLOBAL = "{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n}\n"
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Yield Caddy between a WebSocket echo server and a live authsvc that trusts it."""
-    folder = tmp_path_factory.mktemp("caddy")
-    with (
-        start_live_server(folder, AUTHSVC_TRUSTED_PROXIES="127.0.0.1") as live,
-        echo_server() as upstream,
-        _caddy(folder, live, upstream) as address,
-    ):
-        yield Guarded(live, address)
+    with guarded_by(tmp_path_factory.mktemp("caddy"), _caddy) as between:
+        yield between
 
 
 def test_right_token_connects_and_its_signed_identity_alone_arrives(guarded: Guarded) -> None:

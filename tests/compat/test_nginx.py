@@ -21,8 +21,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.compat.agentos import fetch_jwks, on_free_port, running
-from tests.compat.guarded import Guarded, bearer, echo_server, service_token
-from tests.live import ROOT, LiveServer, free_port, start_live_server
+from tests.compat.guarded import Guarded, bearer, echo_server, guarded_by, service_token
+from tests.live import ROOT, LiveServer, free_port
 
 pytestmark = pytest.mark.compat
 
@@ -42,13 +42,8 @@ http {{
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     """Yield nginx between a WebSocket echo server and a live authsvc that trusts it."""
-    folder = tmp_path_factory.mktemp("nginx")
-    with (
-        start_live_server(folder, AUTHSVC_TRUSTED_PROXIES="127.0.0.1") as live,
-        echo_server() as upstream,
-        _nginx(folder, live, upstream) as address,
-    ):
-        yield Guarded(live, address)
+    with guarded_by(tmp_path_factory.mktemp("nginx"), _nginx) as between:
+        yield between
 
 
 def test_right_token_connects_and_the_echo_answers(guarded: Guarded) -> None:

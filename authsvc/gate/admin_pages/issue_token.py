@@ -16,7 +16,7 @@ from authsvc.gate.admin_pages.token_preview import holdings_of, preview_of
 from authsvc.gate.issue import Asked
 from authsvc.gate.on_behalf import issue_on_behalf
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ShownOnce, TestOffer
-from authsvc.tenants.admin_forms import ChoosesRow, offer
+from authsvc.tenants.admin_forms import offer
 from authsvc.tenants.admin_site import caller_in
 from authsvc.tenants.models import Environment
 from authsvc.tokens.issuer import API_AUDIENCE, issuer_of
@@ -31,7 +31,7 @@ LIVES = [(900, "15 minutes"), (3600, "1 hour"), (28_800, "8 hours"), (86_400, "2
 FIRST_ACTIONS = 8
 
 
-class IssueTokenForm(ChoosesRow):
+class IssueTokenForm(forms.Form):
     """An access token for a service account."""
 
     account = forms.ChoiceField(label="Service account", widget=forms.Select(attrs={"autofocus": True}))

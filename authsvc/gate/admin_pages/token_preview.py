@@ -20,7 +20,7 @@ from authsvc.web.problems import Problem
 from rbac.catalogue import Audience, entries_for, find_entry
 from rbac.models import Gateway
 from rbac.scopes import AUTHSVC_ADMIN, HeldScopes, find_scope
-from rbac.services.gateways import find_gateway_by_audience
+from rbac.services.known import known_gateway_of
 from rbac.services.service_accounts import get_service_account
 
 UNUSED_DAYS = 90
@@ -91,7 +91,7 @@ def holdings_of(caller: Caller, account_id: str, *, now: datetime) -> dict[str, 
 def _gateway(caller: Caller, audience: str) -> Gateway | None:
     if audience in {"", API_AUDIENCE}:
         return None
-    return find_gateway_by_audience(tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience)
+    return known_gateway_of(tenant_id=caller.tenant_id, environment_id=caller.environment_id, audience=audience)
 
 
 def _warnings(

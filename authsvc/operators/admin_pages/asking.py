@@ -11,12 +11,12 @@ from django.http import Http404, HttpRequest
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from authsvc.audit.models import PLATFORM
 from authsvc.operators.factors import check_factor
 from authsvc.operators.passkeys import are_offered, check_passkey, passkeys_of
 from authsvc.tenants.models import Operator
 from authsvc.tenants.second_factor import note_shown
-from authsvc.web.caller import Caller, CallerKind
+from authsvc.tenants.services import operator_outside
+from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import ValidationFailed
 from authsvc.web.request_id import request_id_of
@@ -66,18 +66,7 @@ def signed_in(request: HttpRequest) -> Operator:
 
 def self_caller(request: HttpRequest, operator: Operator) -> Caller:
     """Return the operator acting on itself, above all tenants and without any scope."""
-    return Caller(
-        tenant_id=PLATFORM,
-        tenant=PLATFORM,
-        environment_id="",
-        environment="",
-        principal_id=operator.id,
-        kind=CallerKind.OPERATOR,
-        scopes=frozenset(),
-        proof="operator_session",
-        request_id=request_id_of(request),
-        address=client_address(request),
-    )
+    return operator_outside(operator, request_id=request_id_of(request), address=client_address(request))
 
 
 def passkey_context(operator: Operator) -> dict[str, Any]:
