@@ -95,15 +95,16 @@ class CarefulStore:
 @lru_cache(maxsize=1)
 def bucket_store() -> BucketStore:
     """Return the store of this process: Redis where configured, memory for one process alone, else a table."""
-    from authsvc.web.limit_store_redis import RedisStore  # noqa: PLC0415 - only the store in use is imported
-    from authsvc.web.limit_store_sql import sql_store  # noqa: PLC0415
-
     match store_name():
         case "redis":
+            from authsvc.web.limit_store_redis import RedisStore  # noqa: PLC0415 - only the store in use is imported
+
             return CarefulStore(RedisStore(settings.REDIS_URL))
         case "memory":
             return MemoryStore()
         case _:
+            from authsvc.web.limit_store_sql import sql_store  # noqa: PLC0415 - as above
+
             return CarefulStore(sql_store())
 
 

@@ -22,7 +22,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django_ratelimit.core import get_usage
-from redis import RedisError
 
 from authsvc.web.client_address import client_address
 from authsvc.web.limit_store import bucket_store
@@ -195,10 +194,19 @@ def take_login(request: HttpRequest, username: str) -> None:
 def _take_window(request: HttpRequest, group: str, key: str, rate: str) -> None:
     try:
         usage = get_usage(request, group=group, key=lambda *_: key, rate=rate, increment=True)
-    except (RedisError, OSError) as error:
+    except _cache_errors() as error:
         raise Unavailable(headers={"Retry-After": "5"}) from error
     if usage and usage["should_limit"]:
         raise over_limit(max(1, math.ceil(usage["time_left"])))
+
+
+def _cache_errors() -> tuple[type[Exception], ...]:
+    """Return what a cache that is away raises; Redis is loaded only where it is used."""
+    if not settings.REDIS_URL:
+        return (OSError,)
+    from redis import RedisError  # noqa: PLC0415
+
+    return (OSError, RedisError)
 
 
 def _bucket(limit: Limit, key: str) -> str:
