@@ -1,9 +1,11 @@
-"""The databases of live servers: on the engine of this leg, empty or as a copy of the demo's, made once per process."""
+"""The databases of live servers: on the engine of this leg, empty or as a copy of the demo's, made once for a run."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
+import json
 import os
 import secrets
 import sqlite3
@@ -11,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,17 +46,25 @@ def bootstrap(environment: dict[str, str]) -> str:
     return made.stdout
 
 
-def demo() -> Demo:
-    """Return the demo every live server of this process starts from."""
-    return _demo_on(os.environ.get("TEST_DATABASE_URL", ""))
-
-
 @functools.cache
-def _demo_on(server: str) -> Demo:
-    if server:
-        database_url = _create(server, template="template1")
-    else:
-        database_url = f"sqlite:///{Path(tempfile.mkdtemp(prefix='authsvc-demo-')) / 'demo.sqlite3'}"
+def demo() -> Demo:
+    """Return the demo every live server of this run starts from; the first of its test processes makes it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    folder = (
+        Path(tempfile.gettempdir()) / f"authsvc-demo-{run}" if run else Path(tempfile.mkdtemp(prefix="authsvc-demo-"))
+    )
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = folder / "demo.json"
+        if not made.exists():
+            made.write_text(json.dumps(asdict(_make_demo(folder))))
+        return Demo(**json.loads(made.read_text()))
+
+
+def _make_demo(folder: Path) -> Demo:
+    server = os.environ.get("TEST_DATABASE_URL", "")
+    database_url = _create(server, template="template1") if server else f"sqlite:///{folder / 'demo.sqlite3'}"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "authsvc.settings", "DATABASE_URL": database_url}
     return Demo(bootstrap({**environment, "AUTHSVC_BASE_URL": DEMO_URL}), database_url)
 
