@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -26,6 +27,7 @@ from devices.serializers import (
     RotatedSecretOutput,
     RotationInput,
 )
+from devices.services.clones import look_copied
 from devices.services.enrol import Enrolment, Identity, enrol_device
 from devices.services.lifecycle import delete_device, get_device
 from devices.services.rotate import rotate_device_secret
@@ -42,10 +44,16 @@ class DeviceFilter(filters.FilterSet):
     gateway_id = filters.CharFilter(max_length=128)
     key_fingerprint = filters.CharFilter(max_length=64)
     seen_before = filters.IsoDateTimeFilter(field_name="last_seen_at", lookup_expr="lt")
+    looks_copied = filters.ChoiceFilter(choices=[("true", "true"), ("false", "false")], method="copied")
 
     class Meta:
         model = Device
         fields: ClassVar[list[str]] = []
+
+    def copied(self, rows: QuerySet[Device], _name: str, wanted: str) -> QuerySet[Device]:
+        """Return the devices that stand suspended because two machines seem to use one proof, or all others."""
+        copied = look_copied(rows)
+        return copied if wanted == "true" else rows.exclude(id__in=copied.values("id"))
 
 
 class HistoryFilter(filters.FilterSet):

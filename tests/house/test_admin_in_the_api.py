@@ -20,7 +20,7 @@ SAME = {
     "device do suspend": "POST devices/<id:device_id>/suspend",
     "device do resume": "POST devices/<id:device_id>/resume",
     "device do revoke": "POST devices/<id:device_id>/revoke",
-    "device bulk reject_devices": "POST devices/<id:device_id>/reject",
+    "device bulk reject_devices": "POST devices/reject",
     "gateway add": "POST gateways",
     "gateway do token": "POST gateways/<id:gateway_id>/tokens",
     "gateway do delete": "DELETE gateways/<id:gateway_id>",
