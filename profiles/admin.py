@@ -17,10 +17,11 @@ from django.utils.safestring import SafeString
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
-from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
+from authsvc.tenants.admin_site import Attention, caller_in, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
+from profiles.admin_pages import provider_entries  # noqa: F401 - importing registers the page
 from profiles.admin_pages.health import status_page
 from profiles.admin_pages.moving_in import import_page
 from profiles.admin_pages.outlook import outlook_page
@@ -28,6 +29,7 @@ from profiles.admin_pages.shape_hint import hint_of
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
 from profiles.services.probe import ProbeOutcome, probe_profile
+from profiles.services.providers import find_entry
 from profiles.services.store import (
     MAIN_FIELD,
     MAXIMUM_SECRET,
@@ -162,7 +164,13 @@ class ProfileAdmin(HouseAdmin):
     def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
         """Say whether what was pasted has the shape of what it is meant to be."""
         typed = request.POST
-        return {"hint": hint_of(typed.get("provider", ""), typed.get("kind", ""), typed.get("value", ""))}
+        provider, place = typed.get("provider", ""), self._typed_place(request)
+        entry = find_entry(caller_in(request, place), slug=provider.strip().lower()) if place else None
+        return {"hint": hint_of(provider, typed.get("kind", ""), typed.get("value", ""), entry)}
+
+    def _typed_place(self, request: HttpRequest) -> Environment | None:
+        wanted = request.POST.get("environment", "")
+        return next((row for row in self.environments(request, self.add_scope) if row.id == wanted), None)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages that import, that say who gets what, and how everything stands."""
@@ -230,7 +238,7 @@ class ProfileAdmin(HouseAdmin):
     def _replace(caller: Caller, row: Profile, fields: Fields, now: datetime) -> str:
         require_write_address(caller)
         material = material_of(fields)
-        require_shape(row.provider, material)
+        require_shape(caller, row.provider, material)
         version = store_version(caller, profile=row, material=material, origin="admin", now=now)
         return f"{row.key} has a new version, v{version.version}; the old one is retired."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -14,9 +13,6 @@ from authsvc.web.api import ApiView
 from authsvc.web.serializers import StrictSerializer, TextField
 from profiles.models import BILLING_CHOICES, ProbeStyle, TokenBody
 from profiles.services.providers import delete_provider, provider_document, provider_documents, set_provider
-
-ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}\Z")
-WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']{1,490}\Z")
 
 
 class ProviderInput(StrictSerializer):
@@ -33,18 +29,6 @@ class ProviderInput(StrictSerializer):
     token_body = serializers.ChoiceField(choices=TokenBody.choices, required=False, default=TokenBody.FORM.value)
     probe_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     probe_style = serializers.ChoiceField(choices=ProbeStyle.choices, required=False, default=ProbeStyle.BEARER.value)
-
-    def validate_env_names(self, names: list[str]) -> list[str]:
-        """Refuse what no shell would take for a variable."""
-        if not all(ENV_NAME.match(name) for name in names):
-            raise serializers.ValidationError("Use capital letters, digits and _, not beginning with a digit.")
-        return names
-
-    def validate_dashboard_url(self, url: str) -> str:
-        """Refuse anything but a web address: it becomes a link."""
-        if url and not WEB_ADDRESS.match(url):
-            raise serializers.ValidationError("Give a web address.")
-        return url
 
 
 class ProviderOutput(serializers.Serializer[Any]):
