@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authsvc.audit.models import AuditEvent
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.pagination import CursorPages
 from authsvc.web.scope_rules import ANY_CALLER
@@ -83,7 +84,8 @@ class DeviceList(ApiView):
         rows = Device.objects.for_environment(self.caller).select_related("principal", "previous__principal")
         return self.page(rows, DeviceOutput)
 
-    @extend_schema(request=DeviceInput, responses={201: EnrolledOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=DeviceInput, responses={201: EnrolledOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Enrol a device; it stays pending until an administrator approves it."""
         fields = self.fields(DeviceInput)
@@ -154,7 +156,8 @@ class DeviceSecretRotation(ApiView):
     required_scopes = {"POST": ANY_CALLER}
     sensitive = True
 
-    @extend_schema(request=RotationInput, responses=RotatedSecretOutput)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=RotationInput, responses=RotatedSecretOutput)
+    @idempotent
     def post(self, request: Request, device_id: str) -> Response:
         """Rotate the secret; only the device itself is shown the new one."""
         overlap = self.fields(RotationInput)["overlap_seconds"]

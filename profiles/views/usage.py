@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from profiles.failures import FailureReason
 from profiles.serializers import ProfileOutput
@@ -20,7 +21,8 @@ class CredentialReport(ApiView):
 
     required_scopes = {"POST": "credentials:report"}
 
-    @extend_schema(request=ReportInput, responses=ReportOutput)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ReportInput, responses=ReportOutput)
+    @idempotent
     def post(self, request: Request) -> Response:
         """Report success or failure; every gateway of the tenant sees the new state at its next resolution."""
         fields = self.fields(ReportInput)
