@@ -139,8 +139,8 @@ class DeviceAdmin(HouseAdmin):
         "device_type",
         "platform",
         "firmware_version",
-        "capabilities",
-        "requested_scopes",
+        "can",
+        "asked_for",
         "gateway",
         "address",
         "request_expires_at",
@@ -157,6 +157,16 @@ class DeviceAdmin(HouseAdmin):
     def name(self, row: Device) -> str:
         """Return the device's name."""
         return row.principal.name
+
+    @admin.display(description="capabilities")
+    def can(self, row: Device) -> str:
+        """Return what it says it has."""
+        return ", ".join(row.capabilities)
+
+    @admin.display(description="asked for")
+    def asked_for(self, row: Device) -> str:
+        """Return every scope it asked for, operator scopes too."""
+        return ", ".join([*row.requested_scopes, *row.operator_scopes])
 
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Bind an approval form to what this page shows."""

@@ -28,6 +28,8 @@ from rbac.scopes import AUTHSVC_ADMIN
 
 ADDRESSES = ("token_url", "probe_url")
 CHANGES = ("provider.updated", "provider.deleted")
+SHOWN_AS = {"env_names": "variables", "prefixes": "key_prefixes"}
+DETAILS: tuple[str, ...] = ("slug", "environment", *(SHOWN_AS.get(name, name) for name in FIELDS), "created_at")
 ONLY_HERE = (
     "Outbound requests go to this one address and no other: https, no redirect, no proxy, and in production never "
     "to a private network. An address that an imported file names is not used."
@@ -105,12 +107,22 @@ class ProviderEntryAdmin(HouseAdmin):
     list_filter = (PlaceFilter,)
     search_fields = ("slug", "label")
     list_select_related = ("environment__tenant",)
-    fields = ("slug", "environment", *FIELDS, "created_at")
+    fields = DETAILS
     readonly_fields = fields
     panels = (where_secrets_go,)
     service_add_form = NewEntryForm
     add_scope = AUTHSVC_ADMIN
     add_title = "Add provider"
+
+    @admin.display
+    def variables(self, row: ProviderEntry) -> str:
+        """Return the variables a gateway reads it from."""
+        return ", ".join(row.env_names)
+
+    @admin.display
+    def key_prefixes(self, row: ProviderEntry) -> str:
+        """Return what an API key begins with."""
+        return ", ".join(row.prefixes)
 
     @admin.display(description="refreshes at")
     def refreshes_at(self, row: ProviderEntry) -> str:
