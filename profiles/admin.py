@@ -28,6 +28,7 @@ from profiles.admin_pages.outlook import outlook_page
 from profiles.admin_pages.shape_hint import hint_of
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
+from profiles.services.ledger import LEDGER_DAYS, usage_ledger
 from profiles.services.probe import ProbeOutcome, probe_profile
 from profiles.services.providers import find_entry
 from profiles.services.store import (
@@ -149,6 +150,9 @@ class ProfileAdmin(HouseAdmin):
         "origin",
         "created_at",
         "last_used_at",
+        "lease_count",
+        "success_count",
+        "failure_count",
         "versions",
     )
     readonly_fields = fields
@@ -319,7 +323,18 @@ def handed_out(_request: HttpRequest, row: Profile) -> list[Panel]:
     return [Panel("Who was handed its secret, and when", lines, when_empty="Nobody yet.", url=url if lines else "")]
 
 
-ProfileAdmin.panels = (handed_out,)
+def used_by(request: HttpRequest, row: Profile) -> list[Panel]:
+    """Return which gateways, devices and accounts used this profile, how often, and how that ended."""
+    used = usage_ledger(caller_in(request, row.environment), profile=row, now=timezone.now())
+    lines = [
+        f"{each.kind.replace('_', ' ')} {each.name or each.principal_id}: {each.leases} hand-outs"
+        f", {each.successes} successes and {each.failures} failures reported"
+        for each in used[:MOST_LEASES]
+    ]
+    return [Panel(f"Who used it within {LEDGER_DAYS} days", lines, when_empty="Nobody.")]
+
+
+ProfileAdmin.panels = (handed_out, used_by)
 
 
 def material_of(fields: Fields) -> SecretMaterial:

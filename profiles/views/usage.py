@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,10 +12,19 @@ from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from profiles.failures import FailureReason
 from profiles.serializers import ProfileOutput
+from profiles.services.ledger import LEDGER_DAYS, usage_ledger
 from profiles.services.probe import probe_document, probe_profile
 from profiles.services.settings import profile_settings, update_profile_settings
+from profiles.services.store import get_profile
 from profiles.services.usage import Outcome, Report, ReportResult, clear_cooldown, milliseconds, report_usage
-from profiles.usage_serializers import ProbeOutput, ReportInput, ReportOutput, SettingsInput, SettingsOutput
+from profiles.usage_serializers import (
+    LedgerOutput,
+    ProbeOutput,
+    ReportInput,
+    ReportOutput,
+    SettingsInput,
+    SettingsOutput,
+)
 
 
 class CredentialReport(ApiView):
@@ -39,6 +50,21 @@ class CredentialReport(ApiView):
             self.caller, report, lease_id=fields["lease_id"], profile_id=fields["profile_id"], now=self.now
         )
         return Response(_document(result))
+
+
+class ProfileUsage(ApiView):
+    """Who used a profile."""
+
+    required_scopes = {"GET": "profiles:read"}
+
+    @extend_schema(responses=LedgerOutput)
+    def get(self, request: Request, profile_id: str) -> Response:
+        """Show who was handed its credential, how often, and how that ended, by gateway, device and account."""
+        profile = get_profile(self.caller, profile_id)
+        totals = {name: getattr(profile, name) for name in ("lease_count", "success_count", "failure_count")}
+        used = [asdict(each) for each in usage_ledger(self.caller, profile=profile, now=self.now)]
+        document = {"profile_id": profile.id, "days": LEDGER_DAYS, **totals, "used_by": used}
+        return Response(LedgerOutput(document).data)
 
 
 class CooldownClearing(ApiView):
