@@ -140,6 +140,8 @@ class DevicePolicy(EnvironmentOwned):
     chosen_secret_level = models.PositiveSmallIntegerField(default=TrustLevel.VERIFIED)
     store_ip = models.BooleanField(default=True)
     store_user_agent = models.BooleanField(default=True)
+    store_transcripts = models.BooleanField(default=True, help_text="What gateways are told; nothing passes here.")
+    store_audio = models.BooleanField(default=False, help_text="What gateways are told; nothing passes here.")
 
     objects = TenantScopedManager["DevicePolicy"]()
 
