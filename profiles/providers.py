@@ -67,6 +67,7 @@ class Provider:
     shapes: Mapping[Kind, Shape] = field(default_factory=dict)
     kinds: frozenset[Kind] = frozenset({Kind.API_KEY})
     dashboard_url: str = ""
+    endpoint_url: str = ""
 
 
 def check_shape(provider: str, kind: Kind, value: str, own_shape: Shape | None = None) -> ShapeFinding | None:
@@ -197,6 +198,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             },
             kinds=_ALL_KINDS,
             dashboard_url="https://console.anthropic.com/settings/usage",
+            endpoint_url="https://api.anthropic.com",
         ),
         Provider(
             slug="openai",
@@ -205,6 +207,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             shapes={Kind.API_KEY: Shape(("sk-",))},
             kinds=frozenset({Kind.API_KEY, Kind.OAUTH}),
             dashboard_url="https://platform.openai.com/usage",
+            endpoint_url="https://api.openai.com/v1",
         ),
         Provider(
             slug="google",
@@ -212,6 +215,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             env_names=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
             kinds=frozenset({Kind.API_KEY, Kind.OAUTH}),
             dashboard_url="https://aistudio.google.com/usage",
+            endpoint_url="https://generativelanguage.googleapis.com",
         ),
         Provider(
             slug="openrouter",
@@ -219,6 +223,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             env_names=("OPENROUTER_API_KEY",),
             shapes={Kind.API_KEY: Shape(("sk-or-",))},
             dashboard_url="https://openrouter.ai/activity",
+            endpoint_url="https://openrouter.ai/api/v1",
         ),
         Provider(
             slug="minimax",
@@ -240,7 +245,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             env_names=("HUGGINGFACE_HUB_TOKEN", "HF_TOKEN"),
             kinds=frozenset({Kind.API_KEY, Kind.TOKEN}),
         ),
-        Provider("xai", "xAI", ("XAI_API_KEY",)),
+        Provider("xai", "xAI", ("XAI_API_KEY",), endpoint_url="https://api.x.ai/v1"),
         Provider("together", "Together", ("TOGETHER_API_KEY",)),
         Provider("vllm", "vLLM", ("VLLM_API_KEY",)),
         Provider("sglang", "SGLang", ("SGLANG_API_KEY",)),
@@ -251,9 +256,9 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
         Provider("opencode-go", "OpenCode Go", ("OPENCODE_API_KEY", "OPENCODE_ZEN_API_KEY")),
         Provider("clawrouter", "ClawRouter", ("CLAWROUTER_API_KEY",)),
         Provider("zai", "Z.AI", ("ZAI_API_KEY", "Z_AI_API_KEY")),
-        Provider("groq", "Groq", ("GROQ_API_KEY",)),
+        Provider("groq", "Groq", ("GROQ_API_KEY",), endpoint_url="https://api.groq.com/openai/v1"),
         Provider("cerebras", "Cerebras", ("CEREBRAS_API_KEY",)),
-        Provider("mistral", "Mistral", ("MISTRAL_API_KEY",)),
+        Provider("mistral", "Mistral", ("MISTRAL_API_KEY",), endpoint_url="https://api.mistral.ai/v1"),
         Provider("moonshot", "Moonshot", ("MOONSHOT_API_KEY",)),
         Provider("kimi-code", "Kimi Code", ("KIMICODE_API_KEY",)),
         Provider("synthetic", "Synthetic", ("SYNTHETIC_API_KEY",)),

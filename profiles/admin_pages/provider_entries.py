@@ -57,6 +57,9 @@ class EntryForm(forms.Form):
     minimum_length = forms.IntegerField(min_value=1, max_value=4096, initial=1, label="Shortest API key")
     billing = forms.ChoiceField(choices=[("", "as built in"), *BILLING_CHOICES], required=False)
     dashboard_url = forms.CharField(max_length=500, required=False, label="Dashboard", help_text="A link for people.")
+    endpoint_url = forms.CharField(
+        max_length=500, required=False, label="Endpoint", help_text="Where programs call it. This service never does."
+    )
     token_url = forms.CharField(
         max_length=500,
         required=False,

@@ -39,6 +39,7 @@ FIELDS = (
     "minimum_length",
     "billing",
     "dashboard_url",
+    "endpoint_url",
     "token_url",
     "token_client_id",
     "token_body",
@@ -106,8 +107,8 @@ def faults_of(slug: str, fields: Mapping[str, object]) -> dict[str, list[str]]:
         faults["provider"] = "Use up to 64 letters, digits and _ : . @ -"
     if not all(ENV_NAME.match(str(name)) for name in _listed(fields.get("env_names"))):
         faults["env_names"] = "Use capital letters, digits and _, not beginning with a digit."
-    if fields.get("dashboard_url") and not WEB_ADDRESS.match(str(fields["dashboard_url"])):
-        faults["dashboard_url"] = "Give a web address."
+    shown = {name: str(fields[name]) for name in ("dashboard_url", "endpoint_url") if fields.get(name)}
+    faults |= {name: "Give a web address." for name, url in shown.items() if not WEB_ADDRESS.match(url)}
     return {name: [fault] for name, fault in faults.items() if fault}
 
 
@@ -121,6 +122,12 @@ def all_env_names(caller: Caller, *, provider: str) -> list[str]:
     """Return the variables a client may look into when nothing is stored: the environment's own names, else ours."""
     entry = find_entry(caller, slug=provider)
     return list(entry.env_names) if entry is not None and entry.env_names else list(env_names_of(provider))
+
+
+def endpoint_of(caller: Caller, *, provider: str) -> str:
+    """Return where programs call a provider: as the environment says, else as built in; empty when nobody knows."""
+    entry, known = find_entry(caller, slug=provider), CATALOGUE.get(provider)
+    return (entry.endpoint_url if entry is not None else "") or (known.endpoint_url if known is not None else "")
 
 
 def shape_fault(caller: Caller, *, provider: str, kind: Kind, value: str) -> ShapeFinding | None:
@@ -153,13 +160,14 @@ def _document(slug: str, known: Provider | None, entry: ProviderEntry | None) ->
         "env_names": list(known.env_names) if known else [env_name_for(slug, Kind.API_KEY)],
         "kinds": [_kind_document(slug, kind, known, entry) for kind in kinds],
         "dashboard_url": known.dashboard_url if known else "",
+        "endpoint_url": known.endpoint_url if known else "",
         "built_in": known is not None,
         "own_entry": None,
     }
     if entry is None:
         return document
     own = {name: getattr(entry, name) for name in FIELDS}
-    shown = {name: own[name] for name in ("label", "env_names", "dashboard_url") if own[name]}
+    shown = {name: own[name] for name in ("label", "env_names", "dashboard_url", "endpoint_url") if own[name]}
     return {**document, **shown, "own_entry": own}
 
 

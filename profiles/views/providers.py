@@ -24,6 +24,7 @@ class ProviderInput(StrictSerializer):
     minimum_length = serializers.IntegerField(min_value=1, max_value=4096, required=False, default=1)
     billing = serializers.ChoiceField(choices=BILLING_CHOICES, required=False, allow_blank=True, default="")
     dashboard_url = TextField(max_length=500, required=False, allow_blank=True, default="")
+    endpoint_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     token_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     token_client_id = TextField(max_length=200, required=False, allow_blank=True, default="")
     token_body = serializers.ChoiceField(choices=TokenBody.choices, required=False, default=TokenBody.FORM.value)
@@ -39,6 +40,7 @@ class ProviderOutput(serializers.Serializer[Any]):
     env_names = serializers.ListField(child=serializers.CharField())
     kinds = serializers.ListField(child=serializers.DictField())
     dashboard_url = serializers.CharField()
+    endpoint_url = serializers.CharField()
     built_in = serializers.BooleanField()
     own_entry = serializers.DictField(allow_null=True)
 

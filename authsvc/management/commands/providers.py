@@ -28,6 +28,7 @@ class Command(HouseCommand):
         change.add_argument("--minimum-length", type=int, help="how long an API key is at least")
         change.add_argument("--billing", choices=[value for value, _ in BILLING_CHOICES])
         change.add_argument("--dashboard-url", help="a link for people")
+        change.add_argument("--endpoint-url", help="where programs call it; this service never does")
         change.add_argument("--token-url", help="the one address refresh tokens may be sent to")
         change.add_argument("--token-client-id", help="the client id at that address")
         change.add_argument("--token-body", choices=TokenBody.values)
