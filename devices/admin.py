@@ -23,11 +23,13 @@ from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from devices.admin_pages import codes, policy  # noqa: F401 - importing registers the pages
 from devices.admin_pages.bulk import SCOPE, reject_many
-from devices.admin_pages.inbox import assess, timeline_of
+from devices.admin_pages.story import last_decisions, story_of
 from devices.codes import approval_address
 from devices.models import Device
 from devices.qr import draw
 from devices.qr_codewords import fits
+from devices.services.clones import look_copied
+from devices.services.inbox import MOST_WAITING, assess, riskiest_first
 from devices.services.lifecycle import (
     approve_device,
     reject_device,
@@ -42,7 +44,7 @@ from devices.trust import SENTENCES, TrustLevel
 from rbac.admin_pages.forms import ReasonForm
 
 MOST_ASSESSED = 100
-MOST_WAITING = 500
+COPIED = "copied"
 LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}") for level in TrustLevel if level > 0]
 
 
@@ -77,11 +79,13 @@ class PendingFirst(admin.SimpleListFilter):
     parameter_name = "status"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return every status."""
-        return [(state.value, state.value) for state in State]
+        """Return every status, and the suspended ones that look copied."""
+        return [*((state.value, state.value) for state in State), (COPIED, "suspended: looks copied")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the devices of the chosen status."""
+        if self.value() == COPIED:
+            return look_copied(queryset)
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
@@ -95,6 +99,15 @@ def waiting_devices(operator: Operator, place: Environment | None) -> Attention:
     risky = sum(1 for seen in assess(newest).values() if seen.is_high)
     label = f"devices wait for approval{f', {risky} of high risk' if risky else ''}"
     return Attention(count, label, url, "No device waits. One that asks to join appears here.", risky > 0)
+
+
+@calls_for_attention
+def copied_devices(operator: Operator, place: Environment | None) -> Attention:
+    """Return how many devices stand suspended because two machines seem to live behind one proof."""
+    count = look_copied(in_sight(Device.unscoped.all(), operator, place)).count()
+    url = reverse("admin:devices_device_changelist") + f"?status={COPIED}"
+    label = "devices are suspended: they look copied"
+    return Attention(count, label, url, "No device looks copied.", is_urgent=True)
 
 
 @admin.register(Device)
@@ -114,6 +127,7 @@ class DeviceAdmin(HouseAdmin):
     )
     list_filter = (PendingFirst, PlaceFilter)
     actions = ("reject_devices",)
+    panels = (last_decisions,)
     search_fields = ("id", "principal__name")
     list_select_related = ("principal", "environment__tenant")
     fields = (
@@ -125,8 +139,8 @@ class DeviceAdmin(HouseAdmin):
         "device_type",
         "platform",
         "firmware_version",
-        "capabilities",
-        "requested_scopes",
+        "can",
+        "asked_for",
         "gateway",
         "address",
         "request_expires_at",
@@ -144,6 +158,16 @@ class DeviceAdmin(HouseAdmin):
         """Return the device's name."""
         return row.principal.name
 
+    @admin.display(description="capabilities")
+    def can(self, row: Device) -> str:
+        """Return what it says it has."""
+        return ", ".join(row.capabilities)
+
+    @admin.display(description="asked for")
+    def asked_for(self, row: Device) -> str:
+        """Return every scope it asked for, operator scopes too."""
+        return ", ".join([*row.requested_scopes, *row.operator_scopes])
+
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Bind an approval form to what this page shows."""
         if action.name == "trust":
@@ -159,8 +183,8 @@ class DeviceAdmin(HouseAdmin):
         return {"assessment": assess([row]).get(row.id), "picture": picture}
 
     def row_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """Show what happened to the device."""
-        return {"timeline": timeline_of(row)}
+        """Show what happened to the device; what was decided about it stands in a panel of its own."""
+        return {"timeline": story_of(row)}
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Offer bulk actions to those alone who may decide about a device somewhere."""
@@ -178,12 +202,13 @@ class DeviceAdmin(HouseAdmin):
         if is_inbox:
             page.list_per_page = MOST_WAITING
             page.get_results(request)
-        found = assess(page.result_list)
-        page.result_list = list(page.result_list)
-        for row in page.result_list:
-            row.assessment = found.get(row.id)
+        rows = list(page.result_list)
         if is_inbox:
-            page.result_list.sort(key=lambda row: -row.assessment.score.points)
+            rows = [row for row, _ in riskiest_first(rows)]
+        found = assess(rows)
+        for row in rows:
+            row.assessment = found.get(row.id)
+        page.result_list = rows
         return page
 
     @admin.display

@@ -88,6 +88,7 @@ class Device(EnvironmentOwned):
             models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status"),
             models.Index(fields=["environment", "key_fingerprint"], name="device_by_key"),
             models.Index(fields=["-created_at", "-id"], condition=models.Q(status="pending"), name="device_waiting"),
+            models.Index(fields=["tenant"], condition=models.Q(status="suspended"), name="device_suspended"),
             models.Index(fields=["tenant", "status", "-created_at", "-id"], name="device_by_tenant_and_status"),
             models.Index(fields=["environment", "address"], name="device_by_address"),
         ]
@@ -139,6 +140,8 @@ class DevicePolicy(EnvironmentOwned):
     chosen_secret_level = models.PositiveSmallIntegerField(default=TrustLevel.VERIFIED)
     store_ip = models.BooleanField(default=True)
     store_user_agent = models.BooleanField(default=True)
+    store_transcripts = models.BooleanField(default=True, help_text="What gateways are told; nothing passes here.")
+    store_audio = models.BooleanField(default=False, help_text="What gateways are told; nothing passes here.")
 
     objects = TenantScopedManager["DevicePolicy"]()
 

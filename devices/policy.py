@@ -28,6 +28,8 @@ class Policy:
     chosen_secret_limit: TrustLevel = TrustLevel.VERIFIED
     store_ip: bool = True
     store_user_agent: bool = True
+    store_transcripts: bool = True  # for gateways that ask for it as a claim; nothing of either passes here
+    store_audio: bool = False
 
 
 DEFAULT_POLICY = Policy()

@@ -214,6 +214,8 @@ class PolicyInput(StrictSerializer):
     chosen_secret_level = serializers.IntegerField(min_value=1, max_value=2, required=False)
     store_ip = serializers.BooleanField(required=False)
     store_user_agent = serializers.BooleanField(required=False)
+    store_transcripts = serializers.BooleanField(required=False)
+    store_audio = serializers.BooleanField(required=False)
 
 
 class PolicyOutput(serializers.Serializer[Any]):
@@ -224,6 +226,8 @@ class PolicyOutput(serializers.Serializer[Any]):
     chosen_secret_level = serializers.IntegerField()
     store_ip = serializers.BooleanField()
     store_user_agent = serializers.BooleanField()
+    store_transcripts = serializers.BooleanField()
+    store_audio = serializers.BooleanField()
 
 
 class EnrolmentCodeInput(StrictSerializer):

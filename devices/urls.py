@@ -3,11 +3,13 @@
 from django.urls import path
 
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
-from devices.views import decisions, devices, fleet
+from devices.views import decisions, devices, fleet, inbox
 
 urlpatterns = [
     path("devices", devices.DeviceList.as_view()),
     path("devices/enrol", fleet.FleetEnrolment.as_view()),
+    path("devices/inbox", inbox.DeviceInbox.as_view()),
+    path("devices/reject", inbox.DeviceRejections.as_view()),
     path("devices/policy", fleet.DeviceRules.as_view()),
     path("devices/enrolment-codes", fleet.EnrolmentCodeList.as_view()),
     path("devices/enrolment-codes/<id:code_id>", fleet.EnrolmentCodeDetail.as_view()),

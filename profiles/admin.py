@@ -17,17 +17,20 @@ from django.utils.safestring import SafeString
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
-from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
+from authsvc.tenants.admin_site import Attention, caller_in, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
+from profiles.admin_pages import provider_entries  # noqa: F401 - importing registers the page
 from profiles.admin_pages.health import status_page
 from profiles.admin_pages.moving_in import import_page
 from profiles.admin_pages.outlook import outlook_page
 from profiles.admin_pages.shape_hint import hint_of
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
 from profiles.providers import Kind
+from profiles.services.ledger import LEDGER_DAYS, usage_ledger
 from profiles.services.probe import ProbeOutcome, probe_profile
+from profiles.services.providers import find_entry
 from profiles.services.store import (
     MAIN_FIELD,
     MAXIMUM_SECRET,
@@ -147,6 +150,9 @@ class ProfileAdmin(HouseAdmin):
         "origin",
         "created_at",
         "last_used_at",
+        "lease_count",
+        "success_count",
+        "failure_count",
         "versions",
     )
     readonly_fields = fields
@@ -162,7 +168,13 @@ class ProfileAdmin(HouseAdmin):
     def add_context(self, request: HttpRequest, form: forms.Form) -> dict[str, Any]:
         """Say whether what was pasted has the shape of what it is meant to be."""
         typed = request.POST
-        return {"hint": hint_of(typed.get("provider", ""), typed.get("kind", ""), typed.get("value", ""))}
+        provider, place = typed.get("provider", ""), self._typed_place(request)
+        entry = find_entry(caller_in(request, place), slug=provider.strip().lower()) if place else None
+        return {"hint": hint_of(provider, typed.get("kind", ""), typed.get("value", ""), entry)}
+
+    def _typed_place(self, request: HttpRequest) -> Environment | None:
+        wanted = request.POST.get("environment", "")
+        return next((row for row in self.environments(request, self.add_scope) if row.id == wanted), None)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages that import, that say who gets what, and how everything stands."""
@@ -230,7 +242,7 @@ class ProfileAdmin(HouseAdmin):
     def _replace(caller: Caller, row: Profile, fields: Fields, now: datetime) -> str:
         require_write_address(caller)
         material = material_of(fields)
-        require_shape(row.provider, material)
+        require_shape(caller, row.provider, material)
         version = store_version(caller, profile=row, material=material, origin="admin", now=now)
         return f"{row.key} has a new version, v{version.version}; the old one is retired."
 
@@ -311,7 +323,18 @@ def handed_out(_request: HttpRequest, row: Profile) -> list[Panel]:
     return [Panel("Who was handed its secret, and when", lines, when_empty="Nobody yet.", url=url if lines else "")]
 
 
-ProfileAdmin.panels = (handed_out,)
+def used_by(request: HttpRequest, row: Profile) -> list[Panel]:
+    """Return which gateways, devices and accounts used this profile, how often, and how that ended."""
+    used = usage_ledger(caller_in(request, row.environment), profile=row, now=timezone.now())
+    lines = [
+        f"{each.kind.replace('_', ' ')} {each.name or each.principal_id}: {each.leases} hand-outs"
+        f", {each.successes} successes and {each.failures} failures reported"
+        for each in used[:MOST_LEASES]
+    ]
+    return [Panel(f"Who used it within {LEDGER_DAYS} days", lines, when_empty="Nobody.")]
+
+
+ProfileAdmin.panels = (handed_out, used_by)
 
 
 def material_of(fields: Fields) -> SecretMaterial:

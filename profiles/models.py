@@ -321,6 +321,7 @@ class ProviderEntry(EnvironmentOwned):
     minimum_length = models.PositiveIntegerField(default=1)
     billing = models.CharField(max_length=12, choices=BILLING_CHOICES, blank=True)
     dashboard_url = models.CharField(max_length=500, blank=True)
+    endpoint_url = models.CharField(max_length=500, blank=True, help_text="Where programs call it; never called here.")
     token_url = models.CharField(max_length=500, blank=True)
     token_client_id = models.CharField(max_length=200, blank=True)
     token_body = models.CharField(max_length=4, choices=TokenBody.choices, default=TokenBody.FORM)

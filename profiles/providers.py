@@ -67,14 +67,22 @@ class Provider:
     shapes: Mapping[Kind, Shape] = field(default_factory=dict)
     kinds: frozenset[Kind] = frozenset({Kind.API_KEY})
     dashboard_url: str = ""
+    endpoint_url: str = ""
 
 
-def check_shape(provider: str, kind: Kind, value: str) -> ShapeFinding | None:
-    """Return what is wrong with a pasted value, or None; surrounding white space is not part of it."""
+def check_shape(provider: str, kind: Kind, value: str, own_shape: Shape | None = None) -> ShapeFinding | None:
+    """Return what is wrong with a pasted value, or None; surrounding white space is not part of it.
+
+    ``own_shape`` is what an environment says of a provider's API keys; it goes before what is built in.
+    """
     text = value.strip()
     if not text:
         return ShapeFinding(ShapeCode.EMPTY, "The value is empty.")
-    known = CATALOGUE.get(provider.strip().lower())
+    slug = provider.strip().lower()
+    known = CATALOGUE.get(slug)
+    if own_shape is not None and kind is Kind.API_KEY:
+        label = known.label if known is not None else slug
+        return _pasted_by_mistake(text) or _outside(own_shape, kind, label, text)
     if known is None:
         return None
     return _pasted_by_mistake(text) or _misshapen(known, kind, text)
@@ -135,27 +143,26 @@ def _pasted_by_mistake(text: str) -> ShapeFinding | None:
 
 
 def _misshapen(known: Provider, kind: Kind, text: str) -> ShapeFinding | None:
-    shape = known.shapes.get(kind, Shape())
-    owner = _announced(text)
-    if _is_foreign(known, kind, owner) or (shape.prefixes and not text.startswith(shape.prefixes)):
-        return ShapeFinding(ShapeCode.BAD_PREFIX, _prefix_message(known, kind, shape, owner))
+    shape, owner = known.shapes.get(kind, Shape()), _announced(text)
+    if owner is not None and _is_foreign(known, kind, owner):
+        other, other_kind = CATALOGUE[owner[0]], owner[1]
+        message = f"This begins like {_NAMES[other_kind]} of {other.label}, not {_NAMES[kind]} of {known.label}."
+        return ShapeFinding(ShapeCode.BAD_PREFIX, message)
+    return _outside(shape, kind, known.label, text)
+
+
+def _outside(shape: Shape, kind: Kind, label: str, text: str) -> ShapeFinding | None:
+    if shape.prefixes and not text.startswith(shape.prefixes):
+        message = f"For {label}, {_NAMES[kind]} begins with {' or '.join(shape.prefixes)}."
+        return ShapeFinding(ShapeCode.BAD_PREFIX, message)
     if len(text) < shape.minimum_length:
-        message = f"For {known.label}, {_NAMES[kind]} has at least {shape.minimum_length} characters."
+        message = f"For {label}, {_NAMES[kind]} has at least {shape.minimum_length} characters."
         return ShapeFinding(ShapeCode.TOO_SHORT, message)
     return None
 
 
-def _prefix_message(known: Provider, kind: Kind, shape: Shape, owner: tuple[str, Kind] | None) -> str:
-    if owner is not None and _is_foreign(known, kind, owner):
-        other, other_kind = CATALOGUE[owner[0]], owner[1]
-        return f"This begins like {_NAMES[other_kind]} of {other.label}, not {_NAMES[kind]} of {known.label}."
-    return f"For {known.label}, {_NAMES[kind]} begins with {' or '.join(shape.prefixes)}."
-
-
-def _is_foreign(known: Provider, kind: Kind, owner: tuple[str, Kind] | None) -> bool:
+def _is_foreign(known: Provider, kind: Kind, owner: tuple[str, Kind]) -> bool:
     """Return whether the prefix announces something else; a kind without a shape may look like its siblings."""
-    if owner is None:
-        return False
     return owner[0] != known.slug or (owner[1] is not kind and kind in known.shapes)
 
 
@@ -191,6 +198,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             },
             kinds=_ALL_KINDS,
             dashboard_url="https://console.anthropic.com/settings/usage",
+            endpoint_url="https://api.anthropic.com",
         ),
         Provider(
             slug="openai",
@@ -199,6 +207,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             shapes={Kind.API_KEY: Shape(("sk-",))},
             kinds=frozenset({Kind.API_KEY, Kind.OAUTH}),
             dashboard_url="https://platform.openai.com/usage",
+            endpoint_url="https://api.openai.com/v1",
         ),
         Provider(
             slug="google",
@@ -206,6 +215,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             env_names=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
             kinds=frozenset({Kind.API_KEY, Kind.OAUTH}),
             dashboard_url="https://aistudio.google.com/usage",
+            endpoint_url="https://generativelanguage.googleapis.com",
         ),
         Provider(
             slug="openrouter",
@@ -213,6 +223,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             env_names=("OPENROUTER_API_KEY",),
             shapes={Kind.API_KEY: Shape(("sk-or-",))},
             dashboard_url="https://openrouter.ai/activity",
+            endpoint_url="https://openrouter.ai/api/v1",
         ),
         Provider(
             slug="minimax",
@@ -234,7 +245,7 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
             env_names=("HUGGINGFACE_HUB_TOKEN", "HF_TOKEN"),
             kinds=frozenset({Kind.API_KEY, Kind.TOKEN}),
         ),
-        Provider("xai", "xAI", ("XAI_API_KEY",)),
+        Provider("xai", "xAI", ("XAI_API_KEY",), endpoint_url="https://api.x.ai/v1"),
         Provider("together", "Together", ("TOGETHER_API_KEY",)),
         Provider("vllm", "vLLM", ("VLLM_API_KEY",)),
         Provider("sglang", "SGLang", ("SGLANG_API_KEY",)),
@@ -245,9 +256,9 @@ CATALOGUE: Final[Mapping[str, Provider]] = {
         Provider("opencode-go", "OpenCode Go", ("OPENCODE_API_KEY", "OPENCODE_ZEN_API_KEY")),
         Provider("clawrouter", "ClawRouter", ("CLAWROUTER_API_KEY",)),
         Provider("zai", "Z.AI", ("ZAI_API_KEY", "Z_AI_API_KEY")),
-        Provider("groq", "Groq", ("GROQ_API_KEY",)),
+        Provider("groq", "Groq", ("GROQ_API_KEY",), endpoint_url="https://api.groq.com/openai/v1"),
         Provider("cerebras", "Cerebras", ("CEREBRAS_API_KEY",)),
-        Provider("mistral", "Mistral", ("MISTRAL_API_KEY",)),
+        Provider("mistral", "Mistral", ("MISTRAL_API_KEY",), endpoint_url="https://api.mistral.ai/v1"),
         Provider("moonshot", "Moonshot", ("MOONSHOT_API_KEY",)),
         Provider("kimi-code", "Kimi Code", ("KIMICODE_API_KEY",)),
         Provider("synthetic", "Synthetic", ("SYNTHETIC_API_KEY",)),

@@ -216,6 +216,8 @@ class ReleaseOutput(serializers.Serializer[Any]):
     lease_expires_at = serializers.DateTimeField()
     source: Any = serializers.CharField()
     trace = TraceOutput(many=True)
+    next_profile = serializers.CharField(allow_null=True, required=False)
+    endpoint_url = serializers.CharField(allow_null=True, required=False)
 
 
 class ImportInput(StrictSerializer):

@@ -16,6 +16,7 @@ urlpatterns = [
     path("profiles/<id:profile_id>/credentials/<id:credential_id>", profiles.CredentialDetail.as_view()),
     path("profiles/<id:profile_id>/clear-cooldown", usage.CooldownClearing.as_view()),
     path("profiles/<id:profile_id>/probe", usage.CredentialProbe.as_view()),
+    path("profiles/<id:profile_id>/usage", usage.ProfileUsage.as_view()),
     path("credentials/report", usage.CredentialReport.as_view()),
     path("sessions/<name:session>/pin", resolution.SessionPinDetail.as_view()),
     path("credentials/resolve", resolution.Resolve.as_view()),

@@ -81,6 +81,29 @@ class ProbeOutput(serializers.Serializer[Any]):
     until_ms = serializers.IntegerField(allow_null=True)
 
 
+class UsedOutput(serializers.Serializer[Any]):
+    """What one gateway, device or service account did with a profile."""
+
+    principal_id = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    leases = serializers.IntegerField()
+    last_leased_at = serializers.DateTimeField(allow_null=True)
+    successes = serializers.IntegerField()
+    failures = serializers.IntegerField()
+
+
+class LedgerOutput(serializers.Serializer[Any]):
+    """Who used a profile within the last days, the busiest first; the totals are those of its whole life."""
+
+    profile_id = serializers.CharField()
+    days = serializers.IntegerField()
+    lease_count = serializers.IntegerField()
+    success_count = serializers.IntegerField()
+    failure_count = serializers.IntegerField()
+    used_by = UsedOutput(many=True)
+
+
 class PinInput(StrictSerializer):
     """The profile to pin, by name or id."""
 

@@ -23,6 +23,8 @@ SOURCES = STANDARD | {
     "scopes",
     "trust_level",
     "device_id",
+    "store_transcripts",
+    "store_audio",
 }
 RESERVED = frozenset(
     {
@@ -33,7 +35,7 @@ RESERVED = frozenset(
 CLAIM = re.compile(r"[A-Za-z][A-Za-z0-9_./:-]{0,99}\Z")
 MAXIMUM_CLAIMS = 20
 
-ClaimValue = str | int | list[str]
+ClaimValue = str | int | list[str]  # a bool is an int
 
 
 def checked_mapping(mapping: Mapping[str, str]) -> dict[str, str]:

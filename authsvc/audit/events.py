@@ -47,7 +47,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "data_key.created": ("kek_id",),
     "data_key.destroyed": ("reason",),
     "data_key.rewrapped": ("kek_id", "previous_kek_id"),
-    "decision.denied": ("subject_id", "action", "code", "gateway_id", "repeats"),
+    "decision.denied": ("decision_id", "subject_id", "action", "code", "gateway_id", "repeats"),
     "decision.made": ("subject_id", "action", "allowed", "code", "gateway_id"),
     "device.approval_refused": ("code",),
     "device.approved": ("trust_level", "snapshot", "expires_at", "old_level", "new_level", "reason"),

@@ -6,9 +6,12 @@ from datetime import datetime
 
 from authsvc.tenants.models import Principal
 from authsvc.tokens.services import TokenRequest
+from devices.services.policy import privacy_of
 from rbac.claim_mapping import ClaimValue, mapped_claims
 from rbac.models import Gateway, ServiceAccount
 from rbac.services.effective import effective_roles
+
+PRIVACY = {"store_transcripts", "store_audio"}
 
 
 def claims_for(
@@ -35,4 +38,6 @@ def claims_for(
         values["roles"] = effective_roles(
             tenant_id=principal.tenant_id, principal_id=principal.id, gateway=gateway, now=now
         )
+    if wanted & PRIVACY:
+        values |= privacy_of(principal.tenant_id, principal.environment_id)
     return mapped_claims(gateway.claims, values)

@@ -257,13 +257,18 @@ def _decision(situation: Situation, reason: Reason) -> Decision:
 
 
 def _record_denial(caller: Caller, decision: Decision, question: Question, now: datetime) -> None:
-    """Record a denial; one equal to another of the last seconds is counted, and recorded with the next."""
+    """Record a denial about the device or principal it concerns, so that it stands in their history.
+
+    One equal to another of the last seconds is counted, and recorded with the next.
+    """
     action = question.scope or f"{question.method} {question.path}"
-    key = (caller.principal_id, decision.principal_id, action, decision.reason.code, question.gateway_id)
+    who = (caller.principal_id, decision.principal_id, question.device_id)
+    key = (*who, action, decision.reason.code, question.gateway_id)
     repeats = _DENIALS.note(key, now=now)
     if repeats is None:
         return
     detail = {
+        "decision_id": decision.decision_id,
         "subject_id": decision.principal_id,
         "action": action,
         "code": decision.reason.code,
@@ -273,7 +278,7 @@ def _record_denial(caller: Caller, decision: Decision, question: Question, now: 
         record(
             caller,
             "decision.denied",
-            subject_id=decision.decision_id,
+            subject_id=question.device_id or decision.principal_id or decision.decision_id,
             detail={**detail, "repeats": repeats} if repeats else detail,
             now=now,
         )

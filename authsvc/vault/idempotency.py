@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -40,6 +40,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="1 to 255 visible ASCII characters of your own; a repeat within a day gets the first answer again.",
 )
 Handler = Callable[..., Response]
+FindCaller = Callable[[ApiView, Request], Caller]
+TAKES_KEY: Final[set[Handler]] = set()
 
 
 class IdempotencyKeyReused(Problem):
@@ -51,21 +53,26 @@ class IdempotencyKeyReused(Problem):
 
 def idempotent(handler: Handler) -> Handler:
     """Let a view's method take an ``Idempotency-Key``; without one nothing changes."""
+    return idempotent_for(lambda view, _request: view.caller)(handler)
 
-    @wraps(handler)
-    def handle(view: ApiView, request: Request, *args: Any, **kwargs: Any) -> Response:
-        key = key_of(request)
-        if key is None:
-            return handler(view, request, *args, **kwargs)
-        return _once(
-            view.caller,
-            key,
-            _signature(view.caller, request),
-            lambda: handler(view, request, *args, **kwargs),
-            view.now,
-        )
 
-    return handle
+def idempotent_for(find_caller: FindCaller) -> Callable[[Handler], Handler]:
+    """Do the same where the proof lies in the body: ``find_caller`` says whose key it is, or raises."""
+
+    def decorate(handler: Handler) -> Handler:
+        @wraps(handler)
+        def handle(view: ApiView, request: Request, *args: Any, **kwargs: Any) -> Response:
+            key = key_of(request)
+            if key is None:
+                return handler(view, request, *args, **kwargs)
+            caller = find_caller(view, request)
+            work = partial(handler, view, request, *args, **kwargs)
+            return _once(caller, key, _signature(caller, request), work, view.now)
+
+        TAKES_KEY.add(handle)
+        return handle
+
+    return decorate
 
 
 def key_of(request: Request) -> str | None:

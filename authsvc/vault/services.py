@@ -43,9 +43,14 @@ class DataKeyDestroyed(Problem):
 
 
 def seal_text(caller: Caller, place: Place, secret: SecretText, *, now: datetime) -> str:
-    """Return ``secret`` sealed for ``place`` under the environment's active data key, which is made when missing."""
+    """Return ``secret`` sealed for ``place`` under the environment's active data key, which is made when missing.
+
+    The seal is counted once the surrounding transaction is in: holding the key's row until then would make everybody
+    who seals wait, and end in a deadlock with whoever took the audit's head first.
+    """
     key = active_data_key(caller, now=now)
-    DataKey.objects.for_tenant(place.tenant_id).filter(id=key.id).update(seal_count=F("seal_count") + 1)
+    used = DataKey.objects.for_tenant(place.tenant_id).filter(id=key.id)
+    transaction.on_commit(lambda: used.update(seal_count=F("seal_count") + 1), robust=True)
     blob = seal(_plain_key(key), secret.reveal().encode("utf-8", "surrogatepass"), associated_data(place, key.id))
     return write_text(key.id, blob)
 

@@ -13,12 +13,10 @@ from django.template.response import TemplateResponse
 
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_site import caller_in, holds
-from authsvc.web.problems import Problem
 from devices.models import Device
-from devices.services.lifecycle import reject_device
+from devices.services.inbox import MOST_WAITING, reject_devices
 from devices.states import State
 
-MOST_AT_ONCE = 500
 SCOPE = "devices:approve"
 
 
@@ -43,7 +41,7 @@ class BulkRejectForm(forms.Form):
 def reject_many(page: HouseAdmin, request: HttpRequest, chosen: QuerySet[Device]) -> TemplateResponse | None:
     """Show what would be rejected; reject it once the number is typed."""
     waiting = chosen.filter(status=State.PENDING).select_related("principal", "environment__tenant")
-    rows = [row for row in waiting[:MOST_AT_ONCE] if holds(caller_in(request, row.environment), SCOPE)]
+    rows = [row for row in waiting[:MOST_WAITING] if holds(caller_in(request, row.environment), SCOPE)]
     if not rows:
         messages.warning(request, "None of these waits for a decision.")
         return None
@@ -63,13 +61,21 @@ def reject_many(page: HouseAdmin, request: HttpRequest, chosen: QuerySet[Device]
 
 
 def _reject(request: HttpRequest, rows: list[Device], reason: str) -> None:
-    now = datetime.now(UTC)
-    done = 0
-    for row in rows:
-        try:
-            reject_device(caller_in(request, row.environment), device=row, reason=reason, now=now)
-        except Problem as problem:
-            messages.error(request, f"{row}: {problem.detail}")
-        else:
-            done += 1
+    """Reject the requests of each environment together, as whom the operator is there."""
+    now, names = datetime.now(UTC), {row.id: str(row) for row in rows}
+    places = {row.environment_id: row.environment for row in rows}
+    results = [
+        result
+        for place in places.values()
+        for result in reject_devices(
+            caller_in(request, place),
+            device_ids=[row.id for row in rows if row.environment_id == place.id],
+            reason=reason,
+            now=now,
+        )
+    ]
+    for result in results:
+        if result.problem is not None:
+            messages.error(request, f"{names[result.device_id]}: {result.problem.detail}")
+    done = sum(1 for result in results if result.problem is None)
     messages.success(request, f"{done} requests are rejected.")

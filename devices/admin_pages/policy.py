@@ -26,6 +26,12 @@ class PolicyForm(forms.Form):
 
     store_ip = forms.BooleanField(required=False, initial=True, label="Keep addresses of devices")
     store_user_agent = forms.BooleanField(required=False, initial=True, label="Keep what devices call themselves")
+    store_transcripts = forms.BooleanField(required=False, initial=True, label="Gateways may keep transcripts")
+    store_audio = forms.BooleanField(
+        required=False,
+        label="Gateways may keep audio",
+        help_text="Told to gateways whose tokens carry the claim; neither passes through this service.",
+    )
     chosen_secret_level = forms.TypedChoiceField(
         choices=CHOSEN, coerce=int, initial=int(TrustLevel.VERIFIED), label="Most trust for a secret it chose itself"
     )
@@ -39,6 +45,9 @@ class PolicyForm(forms.Form):
     )
 
 
+RULES: tuple[str, ...] = ("environment", *PolicyForm.base_fields)
+
+
 @admin.register(DevicePolicy)
 class DevicePolicyAdmin(HouseAdmin):
     """What an environment decides differently from the defaults."""
@@ -46,7 +55,7 @@ class DevicePolicyAdmin(HouseAdmin):
     list_display = ("environment", "store_ip", "store_user_agent", "chosen_secret_level")
     list_filter = (PlaceFilter,)
     list_select_related = ("environment__tenant",)
-    fields = ("environment", "store_ip", "store_user_agent", "chosen_secret_level", "thresholds", "ceilings")
+    fields = RULES
     readonly_fields = fields
     service_add_form = PolicyForm
     add_scope = AUTHSVC_ADMIN

@@ -25,7 +25,7 @@ from authsvc.web.problems import Forbidden, TooManyRequests, Unauthenticated
 from devices.models import Device, FailedProof
 from devices.services.enrol import OUR_SECRETS
 from devices.services.policy import discreet, policy_of
-from devices.services.standing import change_standing
+from devices.services.standing import change_standing, touch_nobody
 from devices.services.trust import PROOF_KINDS, DeviceTrust, device_trust
 from devices.trust_changes import Happening, TrustEvent
 
@@ -122,15 +122,25 @@ def accept_proof(attempt: Attempt, device: Device, proof: str) -> ProvenDevice:
 
 
 def refuse_proof(attempt: Attempt, device: Device | None, proof: str) -> None:
-    """Count a bad proof in one transaction, whether or not the device exists."""
+    """Count a bad proof; a device that exists hears of it, and for one that does not the same work is done and undone.
+
+    So neither the time nor the number of questions tells whether there is such a device, and made-up ids leave no row
+    in an audit that an outsider could pile up.
+    """
     with transaction.atomic():
         FailedProof(source=_source(attempt), failed_at=attempt.now).save(force_insert=True)
+        undone = transaction.savepoint()
         if device is None:
-            return
-        caller = device_caller(device, proof, attempt)
-        change_standing(caller, device, TrustEvent(Happening.PROOF_FAILED), now=attempt.now)
+            caller = _nobody(attempt)
+            touch_nobody(caller, attempt.device_id)
+        else:
+            caller = device_caller(device, proof, attempt)
+            change_standing(caller, device, TrustEvent(Happening.PROOF_FAILED), now=attempt.now)
         detail = {"proof": proof, "reason": "wrong proof"}
-        record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
+        subject_id = caller.principal_id
+        record(caller, "device.authentication_failed", subject_id=subject_id, detail=detail, now=attempt.now)
+        end = transaction.savepoint_rollback if device is None else transaction.savepoint_commit
+        end(undone)
 
 
 def require_patience(attempt: Attempt) -> None:
@@ -166,6 +176,21 @@ def device_caller(device: Device, proof: str, attempt: Attempt) -> Caller:
         address=attempt.address,
     )
     return discreet(caller, policy_of(device))
+
+
+def _nobody(attempt: Attempt) -> Caller:
+    """Return a caller of no tenant, for work that is undone again."""
+    return Caller(
+        tenant_id="",
+        tenant="",
+        environment_id="",
+        environment="",
+        principal_id=attempt.device_id,
+        kind=CallerKind.DEVICE,
+        scopes=frozenset(),
+        request_id=attempt.request_id,
+        address=attempt.address,
+    )
 
 
 def _proof_of(device: Device | None, secret: str, attempt: Attempt) -> str:

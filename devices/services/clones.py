@@ -10,12 +10,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
+from authsvc.audit.models import AuditEvent
 from authsvc.audit.record import record
 from authsvc.tokens.refresh import lock_families
 from authsvc.web.caller import Caller
 from devices.models import Device
 from devices.services.standing import change_standing, lock_device
+from devices.states import State
 from devices.trust_changes import Happening, TrustEvent
 
 REASONS = {
@@ -35,3 +38,13 @@ def suspect_clone(caller: Caller, *, device_id: str, sign: Happening, family_id:
         detail = {"reason": REASONS[sign], "family_id": family_id}
         record(caller, "device.clone_suspected", subject_id=device.id, detail=detail, now=now)
         return change_standing(caller, device, TrustEvent(sign), now=now)
+
+
+def look_copied(rows: QuerySet[Device]) -> QuerySet[Device]:
+    """Return the devices that stand suspended because of such a sign, and not because a person paused them."""
+    suspensions = AuditEvent.objects.filter(
+        tenant_id=OuterRef("tenant_id"), subject_id=OuterRef("id"), event_type="device.suspended"
+    )
+    newest = Subquery(suspensions.order_by("-sequence").values("id")[:1])
+    by_sign = AuditEvent.objects.filter(id=OuterRef("suspended_by"), detail__reason=Happening.CLONE_SEEN.value)
+    return rows.filter(status=State.SUSPENDED).annotate(suspended_by=newest).filter(Exists(by_sign))

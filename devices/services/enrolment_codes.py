@@ -102,14 +102,19 @@ def create_enrolment_code(
     return IssuedEnrolmentCode(row, code)
 
 
+def holder_of_code(code: str, *, address: str, request_id: str, now: datetime) -> Caller:
+    """Return who holds a code, used up or not, for a repeat of what it was used for; raises ``Unauthenticated``."""
+    return _holder(_known_code(code, address, now), address, request_id)
+
+
 def enrol_with_code(
     code: str, *, identity: Identity, address: str, request_id: str, fields: Mapping[str, Any], now: datetime
 ) -> Enrolment:
     """Enrol and approve a device in one transaction; raises ``Unauthenticated`` or ``CodeDoesNotCover``."""
-    row = _living_code(code, address, now)
-    caller = replace(
-        environment_caller(system_caller(request_id=request_id), row.environment), principal_id=row.id, address=address
-    )
+    row = _known_code(code, address, now)
+    if row.uses >= row.maximum_uses:
+        raise Unauthenticated
+    caller = _holder(row, address, request_id)
     wanted = list(fields.get("requested_scopes") or row.scopes)
     if identity.operator_scopes or HeldScopes(row.scopes, admin_scope=AUTHSVC_ADMIN).missing(wanted):
         raise CodeDoesNotCover
@@ -153,12 +158,16 @@ def revoke_enrolment_code(caller: Caller, *, row: EnrolmentCode, now: datetime) 
     return True
 
 
-def _living_code(code: str, address: str, now: datetime) -> EnrolmentCode:
+def _holder(row: EnrolmentCode, address: str, request_id: str) -> Caller:
+    system = environment_caller(system_caller(request_id=request_id), row.environment)
+    return replace(system, principal_id=row.id, address=address)
+
+
+def _known_code(code: str, address: str, now: datetime) -> EnrolmentCode:
     rows = EnrolmentCode.unscoped.select_related("environment__tenant", "gateway").filter(
         code_hash=_hash(code),
         revoked_at__isnull=True,
         expires_at__gt=now,
-        uses__lt=F("maximum_uses"),
         environment__tenant__state=TenantState.ACTIVE,
     )
     row = rows.first()

@@ -38,12 +38,21 @@ def as_policy(stored: DevicePolicy) -> Policy:
         chosen_secret_limit=TrustLevel(stored.chosen_secret_level),
         store_ip=stored.store_ip,
         store_user_agent=stored.store_user_agent,
+        store_transcripts=stored.store_transcripts,
+        store_audio=stored.store_audio,
     )
 
 
 def find_policy(caller: Caller) -> DevicePolicy | None:
     """Return the stored row of the caller's environment, if there is one."""
     return DevicePolicy.objects.for_environment(caller).first()
+
+
+def privacy_of(tenant_id: str, environment_id: str) -> dict[str, bool]:
+    """Return what gateways of an environment are told about keeping what people say."""
+    stored = DevicePolicy.objects.for_tenant(tenant_id).filter(environment_id=environment_id).first()
+    policy = DEFAULT_POLICY if stored is None else as_policy(stored)
+    return {"store_transcripts": policy.store_transcripts, "store_audio": policy.store_audio}
 
 
 def set_policy(caller: Caller, *, changes: Mapping[str, object], now: datetime) -> DevicePolicy:

@@ -43,6 +43,7 @@ STORED = (
     "is_confirmed",
 )
 
+_BLANK = Device()
 
 _LOCKED = Prepared(
     lambda tenant_id, environment_id, device_id: (
@@ -73,6 +74,14 @@ def change_standing(
         _store(locked, state)
         _record(caller, locked.id, changes, detail or {}, now)
     return locked
+
+
+def touch_nobody(caller: Caller, device_id: str) -> None:
+    """Ask the database what a change of standing asks it, for a device that does not exist; changes nothing."""
+    with transaction.atomic():
+        _LOCKED.first(tenant_id=caller.tenant_id, environment_id=caller.environment_id, device_id=device_id)
+        nobody = Device.objects.for_tenant(caller.tenant_id).filter(environment_id=caller.environment_id, id=device_id)
+        nobody.update(**{name: getattr(_BLANK, name) for name in STORED})
 
 
 def lock_device(caller: Caller, device_id: str) -> Device:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from authsvc.audit.models import AuditEvent
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.pagination import CursorPages
 from authsvc.web.scope_rules import ANY_CALLER
@@ -26,6 +28,7 @@ from devices.serializers import (
     RotatedSecretOutput,
     RotationInput,
 )
+from devices.services.clones import look_copied
 from devices.services.enrol import Enrolment, Identity, enrol_device
 from devices.services.lifecycle import delete_device, get_device
 from devices.services.rotate import rotate_device_secret
@@ -42,10 +45,16 @@ class DeviceFilter(filters.FilterSet):
     gateway_id = filters.CharFilter(max_length=128)
     key_fingerprint = filters.CharFilter(max_length=64)
     seen_before = filters.IsoDateTimeFilter(field_name="last_seen_at", lookup_expr="lt")
+    looks_copied = filters.ChoiceFilter(choices=[("true", "true"), ("false", "false")], method="copied")
 
     class Meta:
         model = Device
         fields: ClassVar[list[str]] = []
+
+    def copied(self, rows: QuerySet[Device], _name: str, wanted: str) -> QuerySet[Device]:
+        """Return the devices that stand suspended because two machines seem to use one proof, or all others."""
+        copied = look_copied(rows)
+        return copied if wanted == "true" else rows.exclude(id__in=copied.values("id"))
 
 
 class HistoryFilter(filters.FilterSet):
@@ -75,7 +84,8 @@ class DeviceList(ApiView):
         rows = Device.objects.for_environment(self.caller).select_related("principal", "previous__principal")
         return self.page(rows, DeviceOutput)
 
-    @extend_schema(request=DeviceInput, responses={201: EnrolledOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=DeviceInput, responses={201: EnrolledOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Enrol a device; it stays pending until an administrator approves it."""
         fields = self.fields(DeviceInput)
@@ -146,7 +156,8 @@ class DeviceSecretRotation(ApiView):
     required_scopes = {"POST": ANY_CALLER}
     sensitive = True
 
-    @extend_schema(request=RotationInput, responses=RotatedSecretOutput)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=RotationInput, responses=RotatedSecretOutput)
+    @idempotent
     def post(self, request: Request, device_id: str) -> Response:
         """Rotate the secret; only the device itself is shown the new one."""
         overlap = self.fields(RotationInput)["overlap_seconds"]

@@ -6,7 +6,9 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent, idempotent_for
 from authsvc.web.api import ApiView
+from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
 from authsvc.web.scope_rules import PROOF_IN_BODY
@@ -24,6 +26,7 @@ from devices.services.enrolment_codes import (
     create_enrolment_code,
     enrol_with_code,
     get_enrolment_code,
+    holder_of_code,
     revoke_enrolment_code,
 )
 from devices.services.policy import find_policy, set_policy
@@ -43,7 +46,8 @@ class EnrolmentCodeList(ApiView):
         """List enrolment codes, newest first."""
         return self.page(EnrolmentCode.objects.for_environment(self.caller), EnrolmentCodeOutput)
 
-    @extend_schema(request=EnrolmentCodeInput, responses={201: IssuedEnrolmentCodeOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=EnrolmentCodeInput, responses={201: IssuedEnrolmentCodeOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Make an enrolment code; its text is shown this once."""
         fields = self.fields(EnrolmentCodeInput)
@@ -71,13 +75,23 @@ class EnrolmentCodeDetail(ApiView):
         return Response(status=204)
 
 
+def _holder(view: ApiView, request: Request) -> Caller:
+    return holder_of_code(
+        view.fields(FleetDeviceInput)["enrolment_code"],
+        address=client_address(request._request),
+        request_id=request_id_of(request._request),
+        now=view.now,
+    )
+
+
 class FleetEnrolment(ApiView):
     """Joining with an enrolment code, without a bearer: the code is the proof."""
 
     required_scopes = {"POST": PROOF_IN_BODY}
     sensitive = True
 
-    @extend_schema(request=FleetDeviceInput, responses={201: EnrolledOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=FleetDeviceInput, responses={201: EnrolledOutput})
+    @idempotent_for(_holder)
     def post(self, request: Request) -> Response:
         """Enrol a device that is active at once; any bad code is the same 401."""
         fields = self.fields(FleetDeviceInput)

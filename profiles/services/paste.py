@@ -46,7 +46,7 @@ class Pasted:
 def paste_credential(caller: Caller, request: PasteRequest, secret: SecretText, *, now: datetime) -> Pasted:
     """Store a pasted secret in one transaction; raises ``ValidationFailed`` without repeating a byte of it."""
     material = SecretMaterial(request.kind, {MAIN_FIELD[request.kind]: secret}, request.expires_at_ms)
-    require_shape(request.provider, material)
+    require_shape(caller, request.provider, material)
     with transaction.atomic():
         key = profile_id_for(request.provider, request.name)
         existing = find_profile(caller, key=key, agent=request.agent)

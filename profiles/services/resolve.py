@@ -18,13 +18,14 @@ from profiles.candidates import Candidate, Requirement, ResolutionRequest
 from profiles.expiry import INVALID, MAX_TIMESTAMP_MS, Expiry
 from profiles.interchange.usage import usage_from_json
 from profiles.models import DEFAULT_AGENT, Credential, CredentialState, Lease, Profile, ProfileSettings, ProfileState
-from profiles.providers import Kind, billing_of, env_names_of, has_prompt_caching
+from profiles.providers import Kind, billing_of, has_prompt_caching
 from profiles.references import Strategy
 from profiles.refresh import RefreshFailed, fresh_credential
 from profiles.resolution import FailureCode, Resolution, ResolutionFailure, choose
 from profiles.services.leases import LeaseUse, record_lease
 from profiles.services.order import find_order
 from profiles.services.pins import effective_pin, remember_choice
+from profiles.services.providers import all_env_names, own_billing
 from profiles.services.settings import preferred_kind_of, profile_settings
 from profiles.services.store import open_version
 
@@ -121,8 +122,11 @@ def _choose_fresh(
 ) -> tuple[Resolution, Profile, Credential]:
     """Choose a profile and refresh its login if need be; one that cannot be refreshed counts as having no secret."""
     dead: dict[str, RefreshFailed] = {}
+    candidates = candidates_of(caller, query, rows)
     while True:
-        resolution = choose(request, [_candidate(row, is_dead=row[0].key in dead) for row in rows])
+        resolution = choose(
+            request, [_without_secret(each) if each.profile_id in dead else each for each in candidates]
+        )
         if resolution.chosen is None:
             raise _refused(caller, query, resolution, now, next(iter(dead.values()), None))
         profile, credential = next(row for row in rows if row[0].key == resolution.chosen)
@@ -132,16 +136,22 @@ def _choose_fresh(
             dead[profile.key] = failed
 
 
-def _candidate(row: tuple[Profile, Credential], *, is_dead: bool) -> Candidate:
-    candidate = candidate_of(*row)
-    return replace(candidate, has_secret=False, has_refresh=False) if is_dead else candidate
+def _without_secret(candidate: Candidate) -> Candidate:
+    return replace(candidate, has_secret=False, has_refresh=False)
+
+
+def candidates_of(caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]]) -> list[Candidate]:
+    """Return the candidates; where something is required of them, as the environment says a provider is paid."""
+    billing = own_billing(caller, provider=query.provider) if query.require else None
+    found = [candidate_of(*row) for row in rows]
+    return found if billing is None else [replace(each, billing=billing) for each in found]
 
 
 def preview_resolution(
     caller: Caller, query: ResolveQuery, rows: Sequence[tuple[Profile, Credential]], *, now: datetime
 ) -> Resolution:
     """Return what would be chosen; refreshes, opens and writes nothing."""
-    return choose(request_of(caller, query, now=now), [candidate_of(*row) for row in rows])
+    return choose(request_of(caller, query, now=now), candidates_of(caller, query, rows))
 
 
 def request_of(caller: Caller, query: ResolveQuery, *, now: datetime) -> ResolutionRequest:
@@ -267,7 +277,10 @@ def _refused(
     record(caller, "credential.refused", subject_id=query.provider, detail=detail, now=now)
     if is_refresh and unrefreshed is not None:
         return unrefreshed
-    extra: dict[str, object] = {"trace": trace_document(resolution), "env_names": list(env_names_of(query.provider))}
+    extra: dict[str, object] = {
+        "trace": trace_document(resolution),
+        "env_names": all_env_names(caller, provider=query.provider),
+    }
     if failure.profile_id is not None:
         extra |= {"profile": failure.profile_id, "reason": str(failure.reason)}
     headers = {}

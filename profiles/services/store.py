@@ -26,8 +26,9 @@ from profiles.models import (
     Profile,
     ProfileState,
 )
-from profiles.providers import Kind, check_shape
+from profiles.providers import Kind
 from profiles.references import profile_id_for
+from profiles.services.providers import shape_fault
 
 MAIN_FIELD = {Kind.API_KEY: "key", Kind.TOKEN: "token", Kind.OAUTH: "access"}
 MAXIMUM_SECRET = 65_536
@@ -90,7 +91,7 @@ def create_profile(
 ) -> Profile:
     """Create a profile with its first credential version; raises ``ValidationFailed`` or ``ProfileExists``."""
     key = profile_id_for(provider, name)
-    require_shape(provider, material)
+    require_shape(caller, provider, material)
     with transaction.atomic():
         if find_profile(caller, key=key, agent=agent) is not None:
             raise ProfileExists
@@ -224,12 +225,12 @@ def get_credential(caller: Caller, profile_id: str, credential_id: str) -> Crede
     return credential
 
 
-def require_shape(provider: str, material: SecretMaterial) -> None:
+def require_shape(caller: Caller, provider: str, material: SecretMaterial) -> None:
     """Raise ``ValidationFailed`` when a pasted value cannot be what it is meant to be; never echoes the value."""
     value = material.main.reveal()
     if len(value) > MAXIMUM_SECRET:
         raise ValidationFailed(errors={"value": [f"At most {MAXIMUM_SECRET} characters."]})
-    finding = check_shape(provider, material.kind, value)
+    finding = shape_fault(caller, provider=provider, kind=material.kind, value=value)
     if finding is not None:
         raise ValidationFailed(errors={"value": [finding.message]}, extra={"reason": str(finding.code)})
 

@@ -128,6 +128,8 @@ def reason_of(report: Report) -> FailureReason:
     classified = classify(report.message, report.http_status).reason
     if report.reason is None or classified is FailureReason.CREDENTIAL_NOT_ALLOWED:
         return classified
+    if report.reason is FailureReason.RATE_LIMIT and classified is FailureReason.QUOTA_EXHAUSTED:
+        return classified  # a weekly quota looks like a rate limit to a gateway, and ends much later
     return report.reason
 
 

@@ -149,7 +149,7 @@ class CredentialList(ApiView):
         require_write_address(self.caller)
         profile = get_profile(self.caller, profile_id)
         material = material_of(self.fields(SecretFields), self.now)
-        require_shape(profile.provider, material)
+        require_shape(self.caller, profile.provider, material)
         credential = store_version(self.caller, profile=profile, material=material, origin="api", now=self.now)
         return Response(CredentialOutput(credential, context={"now": self.now}).data, status=201)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -15,9 +14,6 @@ from authsvc.web.serializers import StrictSerializer, TextField
 from profiles.models import BILLING_CHOICES, ProbeStyle, TokenBody
 from profiles.services.providers import delete_provider, provider_document, provider_documents, set_provider
 
-ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,127}\Z")
-WEB_ADDRESS = re.compile(r"https?://[^\s<>\"']{1,490}\Z")
-
 
 class ProviderInput(StrictSerializer):
     """An environment's own entry; what is left out is empty."""
@@ -28,23 +24,12 @@ class ProviderInput(StrictSerializer):
     minimum_length = serializers.IntegerField(min_value=1, max_value=4096, required=False, default=1)
     billing = serializers.ChoiceField(choices=BILLING_CHOICES, required=False, allow_blank=True, default="")
     dashboard_url = TextField(max_length=500, required=False, allow_blank=True, default="")
+    endpoint_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     token_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     token_client_id = TextField(max_length=200, required=False, allow_blank=True, default="")
     token_body = serializers.ChoiceField(choices=TokenBody.choices, required=False, default=TokenBody.FORM.value)
     probe_url = TextField(max_length=500, required=False, allow_blank=True, default="")
     probe_style = serializers.ChoiceField(choices=ProbeStyle.choices, required=False, default=ProbeStyle.BEARER.value)
-
-    def validate_env_names(self, names: list[str]) -> list[str]:
-        """Refuse what no shell would take for a variable."""
-        if not all(ENV_NAME.match(name) for name in names):
-            raise serializers.ValidationError("Use capital letters, digits and _, not beginning with a digit.")
-        return names
-
-    def validate_dashboard_url(self, url: str) -> str:
-        """Refuse anything but a web address: it becomes a link."""
-        if url and not WEB_ADDRESS.match(url):
-            raise serializers.ValidationError("Give a web address.")
-        return url
 
 
 class ProviderOutput(serializers.Serializer[Any]):
@@ -55,6 +40,7 @@ class ProviderOutput(serializers.Serializer[Any]):
     env_names = serializers.ListField(child=serializers.CharField())
     kinds = serializers.ListField(child=serializers.DictField())
     dashboard_url = serializers.CharField()
+    endpoint_url = serializers.CharField()
     built_in = serializers.BooleanField()
     own_entry = serializers.DictField(allow_null=True)
 

@@ -19,7 +19,7 @@ from profiles.references import parse_model_reference
 from profiles.serializers import OrderInput, OrderOutput, ReleaseOutput, ResolveInput
 from profiles.services.order import EVERY_AGENT, clear_order, dangling_warnings, set_order
 from profiles.services.pins import clear_pin, get_pin, set_pin
-from profiles.services.providers import env_name_of
+from profiles.services.providers import endpoint_of, env_name_of
 from profiles.services.resolve import Release, ResolveQuery, expires_at_of, resolve_credential, trace_document
 from profiles.usage_serializers import PinInput, PinOutput
 
@@ -112,10 +112,11 @@ class SessionPinDetail(ApiView):
 
 
 def release_document(caller: Caller, release: Release, view: str) -> dict[str, object]:
-    """Return the answer's body; the compact view traces only what was chosen."""
+    """Return the answer's body: compact with what was chosen, full with every candidate, who is next, and where to."""
     trace = trace_document(release.resolution)
+    left = [line["profile"] for line in trace if line["reason"] == "ok" and line["profile"] != release.profile.key]
     moment = expires_at_of(release.credential)
-    return {
+    document: dict[str, object] = {
         "lease_id": release.lease.id,
         "profile_id": release.profile.id,
         "profile": release.profile.key,
@@ -129,8 +130,12 @@ def release_document(caller: Caller, release: Release, view: str) -> dict[str, o
         "expires_at": moment.isoformat() if moment else None,
         "lease_expires_at": release.lease.expires_at.isoformat(),
         "source": "profile",
-        "trace": trace if view == "full" else [line for line in trace if line["profile"] == release.profile.key],
+        "trace": [line for line in trace if line["profile"] == release.profile.key],
     }
+    if view != "full":
+        return document
+    endpoint = endpoint_of(caller, provider=release.profile.provider)
+    return {**document, "trace": trace, "next_profile": left[0] if left else None, "endpoint_url": endpoint or None}
 
 
 def _document(provider: str, agent: str, order: list[str] | None) -> dict[str, object]:

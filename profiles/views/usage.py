@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from profiles.failures import FailureReason
 from profiles.serializers import ProfileOutput
+from profiles.services.ledger import LEDGER_DAYS, usage_ledger
 from profiles.services.probe import probe_document, probe_profile
 from profiles.services.settings import profile_settings, update_profile_settings
+from profiles.services.store import get_profile
 from profiles.services.usage import Outcome, Report, ReportResult, clear_cooldown, milliseconds, report_usage
-from profiles.usage_serializers import ProbeOutput, ReportInput, ReportOutput, SettingsInput, SettingsOutput
+from profiles.usage_serializers import (
+    LedgerOutput,
+    ProbeOutput,
+    ReportInput,
+    ReportOutput,
+    SettingsInput,
+    SettingsOutput,
+)
 
 
 class CredentialReport(ApiView):
@@ -20,7 +32,8 @@ class CredentialReport(ApiView):
 
     required_scopes = {"POST": "credentials:report"}
 
-    @extend_schema(request=ReportInput, responses=ReportOutput)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ReportInput, responses=ReportOutput)
+    @idempotent
     def post(self, request: Request) -> Response:
         """Report success or failure; every gateway of the tenant sees the new state at its next resolution."""
         fields = self.fields(ReportInput)
@@ -37,6 +50,21 @@ class CredentialReport(ApiView):
             self.caller, report, lease_id=fields["lease_id"], profile_id=fields["profile_id"], now=self.now
         )
         return Response(_document(result))
+
+
+class ProfileUsage(ApiView):
+    """Who used a profile."""
+
+    required_scopes = {"GET": "profiles:read"}
+
+    @extend_schema(responses=LedgerOutput)
+    def get(self, request: Request, profile_id: str) -> Response:
+        """Show who was handed its credential, how often, and how that ended, by gateway, device and account."""
+        profile = get_profile(self.caller, profile_id)
+        totals = {name: getattr(profile, name) for name in ("lease_count", "success_count", "failure_count")}
+        used = [asdict(each) for each in usage_ledger(self.caller, profile=profile, now=self.now)]
+        document = {"profile_id": profile.id, "days": LEDGER_DAYS, **totals, "used_by": used}
+        return Response(LedgerOutput(document).data)
 
 
 class CooldownClearing(ApiView):

@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from rbac.channel_formats import Finding
 from rbac.channel_rules import ChannelVerdict
@@ -47,7 +48,8 @@ class ChannelList(ApiView):
         """List channel policies, newest first."""
         return self.page(ChannelPolicy.objects.for_environment(self.caller), ChannelOutput)
 
-    @extend_schema(request=ChannelInput, responses={201: ChannelOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ChannelInput, responses={201: ChannelOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Create the policy of a channel; everybody it does not allow is refused."""
         fields = self.fields(ChannelInput)
@@ -99,7 +101,8 @@ class ChannelImport(ApiView):
 
     required_scopes = {"POST": "channels:write"}
 
-    @extend_schema(request=ChannelImportInput, responses=ChannelImportOutput)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ChannelImportInput, responses=ChannelImportOutput)
+    @idempotent
     def post(self, request: Request) -> Response:
         """Read one channel's settings; with ``dry_run`` nothing is stored. What was left out is named."""
         fields = self.fields(ChannelImportInput)

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from authsvc.tokens.api_keys import get_api_key, revoke_api_key, rotate_api_key
 from authsvc.tokens.models import ApiKey
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
 from authsvc.web.scope_rules import ANY_CALLER
@@ -53,7 +54,8 @@ class GatewayList(ApiView):
         """List gateways, newest first."""
         return self.page(Gateway.objects.for_environment(self.caller).select_related("principal"), GatewayOutput)
 
-    @extend_schema(request=GatewayInput, responses={201: GatewayOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=GatewayInput, responses={201: GatewayOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Register a gateway; its audience defaults to its id."""
         gateway = create_gateway(self.caller, **self.fields(GatewayInput), now=self.now)
@@ -97,7 +99,8 @@ class GatewayTokenList(ApiView):
         gateway = get_gateway(self.caller, gateway_id)
         return self.page(ApiKey.objects.for_environment(self.caller).filter(principal_id=gateway.id), KeyOutput)
 
-    @extend_schema(request=GatewayTokenInput, responses={201: IssuedKeyOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=GatewayTokenInput, responses={201: IssuedKeyOutput})
+    @idempotent
     def post(self, request: Request, gateway_id: str) -> Response:
         """Issue a gateway token; ``secret`` is shown this once."""
         gateway = get_gateway(self.caller, gateway_id)
@@ -111,7 +114,8 @@ class GatewayTokenImport(ApiView):
     required_scopes = {"POST": "gateways:write"}
     sensitive = True
 
-    @extend_schema(request=GatewayTokenImportInput, responses={201: KeyOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=GatewayTokenImportInput, responses={201: KeyOutput})
+    @idempotent
     def post(self, request: Request, gateway_id: str) -> Response:
         """Accept a token of 64 hex digits that the gateway has already; only its keyed hash is kept."""
         gateway = get_gateway(self.caller, gateway_id)
@@ -144,7 +148,8 @@ class GatewayTokenRotation(ApiView):
     required_scopes = {"POST": "gateways:write"}
     sensitive = True
 
-    @extend_schema(request=RotationInput, responses={200: IssuedKeyOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=RotationInput, responses={200: IssuedKeyOutput})
+    @idempotent
     def post(self, request: Request, gateway_id: str, key_id: str) -> Response:
         """Rotate a gateway token; the old secret works until the overlap ends."""
         key = _key(self.caller, gateway_id, key_id)
@@ -198,7 +203,8 @@ class GatewaySharedSecret(ApiView):
     required_scopes = {"POST": "gateways:write"}
     sensitive = True
 
-    @extend_schema(request=None, responses={201: SharedSecretOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=None, responses={201: SharedSecretOutput})
+    @idempotent
     def post(self, request: Request, gateway_id: str) -> Response:
         """Sign this gateway's tokens with a fresh shared secret (HS256); dev only, shown this once."""
         gateway = get_gateway(self.caller, gateway_id)

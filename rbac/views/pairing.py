@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.problems import ValidationFailed
 from rbac.channel_serializers import PairingApproval, PairingInput, PairingOutput, RequestedPairingOutput
@@ -25,7 +26,8 @@ class PairingList(ApiView):
         policy = get_channel(self.caller, channel_id)
         return self.page(pending_pairings(self.caller, policy=policy, now=self.now), PairingOutput)
 
-    @extend_schema(request=PairingInput, responses={201: RequestedPairingOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=PairingInput, responses={201: RequestedPairingOutput})
+    @idempotent
     def post(self, request: Request, channel_id: str) -> Response:
         """Make a code for a sender the policy does not know; it is shown this once and lives an hour."""
         fields = self.fields(PairingInput)

@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.scope_rules import ANY_CALLER
 from rbac.catalogue import CATALOGUE, Audience
@@ -39,7 +40,8 @@ class RoleList(ApiView):
         """List roles, newest first."""
         return self.page(Role.objects.for_environment(self.caller), RoleOutput)
 
-    @extend_schema(request=RoleInput, responses={201: RoleOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=RoleInput, responses={201: RoleOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Create a role from scopes you hold."""
         role = create_role(self.caller, **self.fields(RoleInput), now=self.now)
@@ -80,7 +82,8 @@ class GrantList(ApiView):
         """List grants, newest first."""
         return self.page(Grant.objects.for_environment(self.caller), GrantOutput)
 
-    @extend_schema(request=GrantInput, responses={201: GrantOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=GrantInput, responses={201: GrantOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Give a role to a principal."""
         fields = self.fields(GrantInput)
@@ -130,7 +133,8 @@ class ScopeList(ApiView):
         catalogue = ScopeOutput(CATALOGUE, many=True).data
         return Response({"results": [*catalogue, *ScopeOutput(added, many=True).data]})
 
-    @extend_schema(request=ScopeInput, responses={201: TenantScopeOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ScopeInput, responses={201: TenantScopeOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Add a scope for endpoints of your own gateways."""
         row = define_scope(self.caller, **self.fields(ScopeInput), now=self.now)

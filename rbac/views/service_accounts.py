@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from authsvc.tokens.api_keys import IssuedKey, get_api_key, revoke_api_key
 from authsvc.tokens.models import ApiKey
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
 from rbac.models import ServiceAccount
@@ -50,7 +51,8 @@ class ServiceAccountList(ApiView):
         rows = ServiceAccount.objects.for_environment(self.caller).select_related("principal")
         return self.page(rows, ServiceAccountOutput)
 
-    @extend_schema(request=ServiceAccountInput, responses={201: ServiceAccountOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ServiceAccountInput, responses={201: ServiceAccountOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Create a service account; it holds no right until a role is granted to it."""
         account = create_service_account(self.caller, **self.fields(ServiceAccountInput), now=self.now)
@@ -99,7 +101,8 @@ class AccountKeyList(ApiView):
         account = get_service_account(self.caller, account_id)
         return self.page(ApiKey.objects.for_environment(self.caller).filter(principal_id=account.id), KeyOutput)
 
-    @extend_schema(request=KeyInput, responses={201: IssuedKeyOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=KeyInput, responses={201: IssuedKeyOutput})
+    @idempotent
     def post(self, request: Request, account_id: str) -> Response:
         """Issue a key or client secret; ``secret`` is shown this once."""
         account = get_service_account(self.caller, account_id)
@@ -131,7 +134,8 @@ class AccountKeyRotation(ApiView):
     required_scopes = {"POST": "service_accounts:write"}
     sensitive = True
 
-    @extend_schema(request=RotationInput, responses={200: IssuedKeyOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=RotationInput, responses={200: IssuedKeyOutput})
+    @idempotent
     def post(self, request: Request, account_id: str, key_id: str) -> Response:
         """Rotate a key; the old secret works until the overlap ends."""
         key = _key(self.caller, account_id, key_id)

@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import quote
 from django.test import Client
 
 from authsvc.audit.models import AuditEvent
-from devices.admin_pages.inbox import assess
 from devices.models import Device
+from devices.services.clones import suspect_clone
 from devices.services.enrol import enrol_device
+from devices.services.inbox import assess
 from devices.services.lifecycle import reject_device
+from devices.trust_changes import Happening
 from tests.qr_reader import read_page
-from tests.world import Place, World
+from tests.world import Api, Place, World
 
 LIST = "/admin/devices/device/"
 KEY = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8032 §7.1, test 1
@@ -87,6 +90,32 @@ def test_card_names_the_key_and_leads_to_the_page_for_phones(world: World, acme:
 def test_device_page_tells_its_story(world: World, acme: Client) -> None:
     page = acme.get(f"{LIST}{world.prod.device['id']}/change/").content.decode()
     assert page.index("device.approved") < page.index("device.enrolled")
+
+
+def test_device_page_says_what_was_denied_and_why_beside_its_story(world: World, acme: Client) -> None:
+    device, api = world.prod.device, world.prod.api()
+    page = acme.get(f"{LIST}{device['id']}/change/").content.decode()
+    assert "Nothing was denied to it." in page
+    token = Api().post(f"/devices/{device['id']}/authenticate", {"secret": device["secret"]}).json()["access_token"]
+    denied = api.post("/decide", {"token": token, "scope": "keys:write"}).json()["decision_id"]
+    assert Api(token).get("/roles").status_code == 403
+    page = acme.get(f"{LIST}{device['id']}/change/").content.decode()
+    assert f"keys:write: insufficient_scope · {denied}" in page
+    assert "GET RoleList: insufficient_scope, it lacks roles:read" in page
+    assert "<strong>decision.denied</strong>" not in page
+    for text in (device["id"], denied):
+        assert ">decision.denied<" in acme.get(f"/admin/authsvc/auditevent/?q={text}").content.decode()
+
+
+def test_first_page_leads_to_devices_that_look_copied(world: World, acme: Client, now: datetime) -> None:
+    device = world.prod.device["id"]
+    suspect_clone(world.prod.caller(), device_id=device, sign=Happening.CLONE_SEEN, family_id="fam", now=now)
+    page, url = acme.get("/admin/").content.decode(), f"{LIST}?status=copied"
+    assert "1</strong> devices are suspended: they look copied" in page
+    assert url in page
+    listed = acme.get(url).content.decode()
+    assert quote(device) in listed
+    assert quote(world.prod.pending_device["id"]) not in listed
 
 
 def test_bulk_reject_needs_the_typed_number(world: World, acme: Client, now: datetime) -> None:

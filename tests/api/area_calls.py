@@ -66,6 +66,10 @@ def _fleet_device(place: Place) -> dict[str, Any]:
     return {**DEVICE, "enrolment_code": made.json()["code"]}
 
 
+def _waiting(place: Place) -> dict[str, Any]:
+    return {"ids": [place.pending_device["id"]], "reason": "unknown"}
+
+
 def _report(place: Place) -> dict[str, Any]:
     return {"profile_id": place.ids["profile"], "outcome": "failure", "reason": "rate_limit"}
 
@@ -225,6 +229,8 @@ COLLECTIONS = (
         event="channel.created",
         bad=(("channel", {"document": {}}), ("document", {"channel": "signal"})),
     ),
+    Call("GET", "/devices/inbox"),
+    Call("POST", "/devices/reject", _waiting, event="device.rejected", bad=(("ids", {"ids": []}), ("ids", {}))),
     Call("GET", "/devices/policy"),
     Call(
         "PATCH",

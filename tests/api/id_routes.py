@@ -301,6 +301,7 @@ CASES = (
     Case("GET", "/profiles/{profile_id}"),
     Case("PATCH", "/profiles/{profile_id}", {"description": "new"}),
     Case("DELETE", "/profiles/{profile_id}", owner=204),
+    Case("GET", "/profiles/{profile_id}/usage"),
     Case("POST", "/profiles/{profile_id}/retire", {}),
     Case("POST", "/profiles/{profile_id}/clear-cooldown"),
     Case("POST", "/profiles/{profile_id}/probe", prepare=closed_probe_address),

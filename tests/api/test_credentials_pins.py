@@ -121,3 +121,24 @@ def test_agent_order_beats_environment_order_and_falls_back_when_cleared(world: 
     assert _resolve(world.prod).json()["profile_id"] == pair[0]
     world.prod.api().send("DELETE", f"/agents/ops/order/{PROVIDER}")
     assert _resolve(world.prod, agent="ops").json()["profile_id"] == pair[0]
+
+
+def test_full_view_names_every_candidate_who_is_next_and_where_to(world: World) -> None:
+    api = world.prod.api()
+    for name in ("one", "two", "three"):
+        body = {"provider": "groq", "name": name, "kind": "api_key", "value": "gsk_" + name * 12}
+        assert api.post("/profiles", body).status_code == 201
+    names = [f"groq:{name}" for name in ("three", "one", "two")]
+    api.send("PUT", "/order/groq", {"profiles": names})
+    full = api.post("/credentials/resolve", {"provider": "groq", "view": "full"}).json()
+    assert [(line["profile"], line["reason"]) for line in full["trace"]] == [(name, "ok") for name in names]
+    assert (full["profile"], full["next_profile"]) == ("groq:three", "groq:one")
+    assert full["endpoint_url"] == "https://api.groq.com/openai/v1"
+    api.send("PUT", "/providers/groq", {"endpoint_url": "https://groq.acme.example/v1"})
+    api.send("PUT", "/order/groq", {"profiles": names[:1]})
+    last = api.post("/credentials/resolve", {"provider": "groq", "view": "full"}).json()
+    assert (last["next_profile"], last["endpoint_url"]) == (None, "https://groq.acme.example/v1")
+    assert {line["reason"] for line in last["trace"][1:]} == {"excluded_by_auth_order"}
+    compact = api.post("/credentials/resolve", {"provider": "groq"}).json()
+    assert "next_profile" not in compact
+    assert [line["profile"] for line in compact["trace"]] == ["groq:three"]

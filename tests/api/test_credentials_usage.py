@@ -66,6 +66,32 @@ def test_report_quota_with_reset_time_skips_profile_until_then(world: World) -> 
     assert int(refused["Retry-After"]) > 86_400
 
 
+def test_report_rate_limit_that_says_quota_rests_until_its_reset(world: World) -> None:
+    profile = _profile(world.prod, "a")
+    body = {"profile_id": profile["id"], "reason": "rate_limit", "message": "429 usage limit reached"}
+    answer = _report(world.prod, **body, reset_at="2100-01-01T00:00:00Z").json()
+    assert (answer["reason"], answer["status"]) == ("quota_exhausted", "quota_exhausted")
+
+
+def test_usage_is_counted_by_whoever_used_it(world: World) -> None:
+    profile, device = _profile(world.prod, "a"), world.prod.device
+    token = Api().post(f"/devices/{device['id']}/authenticate", {"secret": device["secret"]}).json()["access_token"]
+    for _ in range(2):
+        lease = Api(token).post("/credentials/resolve", {"provider": "openrouter-eu"}).json()
+    Api(token).post("/credentials/report", {"lease_id": lease["lease_id"], "outcome": "success"})
+    world.prod.api().post("/credentials/resolve", {"provider": "openrouter-eu"})
+    _report(world.prod, profile_id=profile["id"], reason="timeout")
+    told = world.prod.api().get(f"/profiles/{profile['id']}/usage").json()
+    rows = [
+        (row["principal_id"], row["kind"], row["leases"], row["successes"], row["failures"]) for row in told["used_by"]
+    ]
+    assert rows[0] == (device["id"], "device", 2, 1, 0)
+    assert [row[1:] for row in rows[1:]] == [("service_account", 1, 0, 1)]
+    assert (told["lease_count"], told["success_count"], told["failure_count"]) == (3, 1, 1)
+    assert told["used_by"][0]["last_leased_at"] is not None
+    assert world.foreign.api().get(f"/profiles/{profile['id']}/usage").status_code == 404
+
+
 def test_clear_cooldown_makes_profile_usable_and_is_audited(world: World) -> None:
     profile = _profile(world.prod, "a")
     _report(world.prod, profile_id=profile["id"], reason="billing")

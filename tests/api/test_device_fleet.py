@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +13,11 @@ from django.core.management import CommandError, call_command
 from authsvc.audit.models import AuditEvent
 from authsvc.tenants.models import Principal
 from devices.models import Device, EnrolmentCode
+from devices.services.clones import suspect_clone
+from devices.services.lifecycle import resume_device, suspend_device
 from devices.services.trust import device_trust
 from devices.trust import Ceiling, ProofKind, TrustLevel, ceiling
+from devices.trust_changes import Happening
 from tests.world import Api, Place, World
 
 
@@ -195,6 +198,84 @@ def test_approval_across_tenants_is_not_found_and_leaves_one_row(world: World) -
     assert [(row.tenant_id, row.detail) for row in rows] == [
         (world.foreign.environment().tenant_id, {"code": "not_found"})
     ]
+
+
+def ask(place: Place, name: str, **fields: Any) -> str:
+    made: str = place.api().post("/devices", {"name": name, "device_type": "custom", **fields}).json()["id"]
+    return made
+
+
+def test_inbox_shows_the_riskiest_first_with_its_reasons(world: World) -> None:
+    calm, known = ask(world.prod, "calm"), world.prod.device["id"]
+    greedy = ask(world.prod, "greedy", requested_scopes=["authsvc:admin"], replaces=known)
+    shown = world.prod.api().get("/devices/inbox").json()["results"]
+    assert {row["device"]["id"] for row in shown} == {calm, greedy, world.prod.pending_device["id"]}
+    first = shown[0]["risk"]
+    assert (shown[0]["device"]["id"], first["level"], first["known_as"]) == (greedy, "high", known)
+    assert {"code": "administration_asked", "detail": "It asks for administration."} in first["reasons"]
+    assert "requested_scopes" in [change["field"] for change in first["changes"]]
+    points = [row["risk"]["points"] for row in shown]
+    assert points == sorted(points, reverse=True)
+    told = _command("inbox", "--tenant", "acme", "--env", "prod", "--json")
+    assert [row["id"] for row in told] == [row["device"]["id"] for row in shown]
+    assert told[0]["risk"] == first
+
+
+def test_several_requests_are_rejected_and_each_other_says_why_not(world: World) -> None:
+    doors = [ask(world.prod, f"door {number}") for number in range(3)]
+    foreign, serving = world.foreign.pending_device["id"], world.prod.device["id"]
+    body = {"ids": [*doors, foreign, serving, doors[0]], "reason": "spam"}
+    answer = world.prod.api().post("/devices/reject", body).json()
+    assert answer["rejected"] == 3
+    assert [(row["id"], row["status"], row["code"]) for row in answer["results"]] == [
+        *((door, "rejected", None) for door in doors),
+        (foreign, None, "not_found"),
+        (serving, None, "illegal_transition"),
+    ]
+    assert AuditEvent.objects.filter(event_type="device.rejected", subject_id__in=doors).count() == 3
+    assert Device.unscoped.get(id=foreign).status == "pending"
+    assert Device.unscoped.get(id=doors[0]).decision_reason == "spam"
+
+
+def test_command_rejects_suspends_resumes_and_sets_trust(world: World) -> None:
+    place, device = ["--tenant", "acme", "--env", "prod", "--json"], world.prod.device["id"]
+    doors = [ask(world.prod, f"door {number}") for number in range(2)]
+    assert [row["status"] for row in _command("reject", *doors, "--reason", "spam", *place)] == ["rejected"] * 2
+    with pytest.raises(CommandError):
+        _command("reject", doors[0], *place)
+    assert _command("suspend", device, "--reason", "away", *place)[0]["status"] == "suspended"
+    assert _command("resume", device, "--reason", "back", *place)[0]["status"] == "active"
+    assert _command("trust", device, "--level", "3", "--reason", "ours", *place)[0]["trust_level"] == 3
+    with pytest.raises(CommandError):
+        _command("trust", device, "--level", "2", *place)
+
+
+def test_suspended_by_a_sign_of_a_copy_is_told_from_suspended_by_a_person(world: World, now: datetime) -> None:
+    caller, device = world.prod.caller(), Device.unscoped.get(id=world.prod.device["id"])
+    api, wanted = world.prod.api(), "/devices?looks_copied=true"
+    assert api.get(wanted).json()["results"] == []
+    suspend_device(caller, device=device, reason="away", now=now)
+    assert api.get(wanted).json()["results"] == []
+    resume_device(caller, device=device, reason="back", now=now)
+    suspect_clone(caller, device_id=device.id, sign=Happening.CLONE_SEEN, family_id="fam", now=now)
+    assert [row["id"] for row in api.get(wanted).json()["results"]] == [device.id]
+    assert device.id not in [row["id"] for row in api.get("/devices?looks_copied=false").json()["results"]]
+    assert world.foreign.api().get(wanted).json()["results"] == []
+    assert api.get("/devices?looks_copied=perhaps").status_code == 400
+
+
+def test_denied_decision_stands_in_the_history_of_the_device_it_was_about(world: World) -> None:
+    device, api = world.prod.device, world.prod.api()
+    token = Api().post(f"/devices/{device['id']}/authenticate", {"secret": device["secret"]}).json()["access_token"]
+    denied = api.post("/decide", {"token": token, "scope": "keys:write"}).json()
+    named = api.post("/decide", {"token": world.prod.api_key, "scope": "a:b", "device": world.foreign.device["id"]})
+    history = api.get(f"/devices/{device['id']}/history?event_type=decision.denied").json()["results"]
+    assert [row["detail"]["decision_id"] for row in history] == [denied["decision_id"]]
+    assert (history[0]["detail"]["action"], history[0]["detail"]["code"]) == ("keys:write", "insufficient_scope")
+    found = api.get(f"/audit?decision_id={named.json()['decision_id']}").json()["results"]
+    assert [row["detail"]["code"] for row in found] == ["device_not_active"]
+    elsewhere = world.foreign.api().get(f"/devices/{world.foreign.device['id']}/history?event_type=decision.denied")
+    assert elsewhere.json()["results"] == []
 
 
 def test_command_lists_approves_and_revokes(world: World) -> None:

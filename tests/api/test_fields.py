@@ -28,6 +28,7 @@ BASES: dict[str, dict[str, Any]] = {
     "/keys/activate": {"algorithm": "RS256", "force": False, "reason": ""},
     "/scopes": {"scope": "lamps:read", "sentence": "See lamps."},
     "/channels/import": {"channel": "telegram", "gateway_id": None, "document": {}, "dry_run": True},
+    "/devices/reject": {"ids": ["dev_x"], "reason": ""},
     "/devices/enrolment-codes": {
         "name": "n", "maximum_uses": 1, "expires_in": 600, "address_ranges": [], "scopes": [], "gateway_id": None,
         "trust_level": 1,

@@ -68,6 +68,18 @@ def test_mapping_can_be_taken_back(place: Place) -> None:
     assert "name" not in claims_at(place)
 
 
+def test_gateway_is_told_what_it_may_keep_of_what_people_say(place: Place) -> None:
+    mapping = {"storeTranscripts": "store_transcripts", "storeAudio": "store_audio"}
+    assert ask_for(place, mapping).status_code == 200
+    claims = claims_at(place)
+    assert (claims["storeTranscripts"], claims["storeAudio"]) == (True, False)
+    rules = {"store_transcripts": False, "store_audio": True}
+    assert place.api().send("PATCH", "/devices/policy", rules).status_code == 200
+    claims = claims_at(place)
+    assert (claims["storeTranscripts"], claims["storeAudio"]) == (False, True)
+    assert place.api().get("/devices/policy").json()["store_ip"] is True
+
+
 def test_session_id_is_carried_as_the_client_said_it(place: Place) -> None:
     ask_for(place, {"conversation": "session_id"})
     claims = claims_at(place, session_id="s-1")

@@ -9,17 +9,24 @@ from typing import Any
 
 import httpx
 import pytest
+from django.urls import resolve
 
 from authsvc.audit.models import AuditEvent
 from authsvc.ops.retention import purge
 from authsvc.tokens.models import IssuedToken
+from authsvc.vault.idempotency import TAKES_KEY
 from authsvc.vault.models import IdempotentReply
+from devices.models import Device
 from profiles.models import Credential, Profile
+from tests.api.area_calls import COLLECTIONS, Call
+from tests.api.id_routes import CASES, Case
 from tests.live import LiveServer
 from tests.world import Api, Place, World
 
 SECRET = "twice-pasted-secret-000001"
 BODY = {"provider": "twice-llm", "kind": "api_key", "value": SECRET}
+BRACES = str.maketrans("{}", "xx")
+ELSEWHERE = ("/shared-secret", "/rotate-secret", "/devices/enrol")  # not prod's administrator's: tests of their own
 KEY = "4b1e6c1c-4c1a-4a8e-9b1a-aa7e9b0c2f11"
 
 
@@ -127,6 +134,63 @@ def test_key_may_be_used_again_when_its_day_is_over(world: World) -> None:
     answer = post(world.prod, "/profiles", {**BODY, "name": "later"})
     assert answer.status_code == 201
     assert rows.count() == 1
+
+
+def repeatable() -> list[Any]:
+    """Return each call of the API whose view takes a key, by its method and route."""
+    cases = [(f"/{each.route.lstrip('/')}", each) for each in (*COLLECTIONS, *CASES) if each.method == "POST"]
+    found = [each for path, each in cases if view_of(path) in TAKES_KEY and not path.endswith(ELSEWHERE)]
+    return [pytest.param(each, id=str(each)) for each in found]
+
+
+def view_of(path: str) -> Any:
+    view = resolve(f"/api/v1{path.translate(BRACES)}").func
+    return getattr(view, "cls", None) and view.cls.post  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("case", repeatable())
+def test_repeat_of_each_write_gets_the_first_answer_and_leaves_no_event(world: World, case: Call | Case) -> None:
+    place, headers = world.prod, {"Idempotency-Key": KEY}
+    path = case.path(case.ids(place)) if isinstance(case, Case) else case.route
+    body = case.body(place) if callable(case.body) else case.body
+    first = place.api().send("POST", path, body, **headers)
+    told = events()
+    second = place.api().send("POST", path, body, **headers)
+    assert first.status_code in {200, 201}, first.content
+    assert (second.status_code, second.json(), events()) == (first.status_code, first.json(), told)
+    assert second["Idempotency-Replayed"] == "true"
+    assert second["Cache-Control"] == "no-store"
+    assert place.api().send("POST", path, {"another": "body"}, **headers).status_code == 422
+
+
+def test_device_whose_answer_got_lost_joins_once_with_a_code_of_one_use(world: World) -> None:
+    code = world.prod.api().post("/devices/enrolment-codes", {"name": "n"}).json()["code"]
+    body = {"name": "lamp", "device_type": "esp32", "enrolment_code": code}
+    answers = [Api().post("/devices/enrol", body, **{"Idempotency-Key": KEY}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    assert Device.unscoped.filter(principal__name="lamp").count() == 1
+    assert Api().post("/devices/enrol", body).status_code == 401
+    assert Api().post("/devices/enrol", body, **{"Idempotency-Key": "another"}).status_code == 401
+    elsewhere = {**body, "enrolment_code": "aec_made-up"}
+    assert Api().post("/devices/enrol", elsewhere, **{"Idempotency-Key": KEY}).status_code == 401
+    assert Api().post("/devices/enrol", {"name": "x"}, **{"Idempotency-Key": KEY}).status_code == 400
+
+
+def test_device_that_rotates_twice_with_one_key_keeps_its_secret(world: World) -> None:
+    device = world.prod.device
+    proven = Api().post(f"/devices/{device['id']}/authenticate", {"secret": device["secret"]}).json()
+    itself, path = Api(proven["access_token"]), f"/devices/{device['id']}/rotate-secret"
+    answers = [itself.post(path, {}, **{"Idempotency-Key": KEY}) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    secret = {"secret": answers[1].json()["secret"]}
+    assert Api().post(f"/devices/{device['id']}/authenticate", secret).status_code == 200
+
+
+def test_report_that_is_repeated_counts_once(world: World) -> None:
+    body = {"profile_id": world.prod.ids["profile"], "outcome": "failure", "reason": "rate_limit"}
+    counts = [post(world.prod, "/credentials/report", body).json()["failure_count"] for _ in range(2)]
+    assert counts == [1, 1]
 
 
 def test_simultaneous_repeats_store_one_version(live: LiveServer) -> None:

@@ -30,6 +30,7 @@ LISTS = (
     "/gateways",
     "/channels",
     "/devices",
+    "/devices/inbox",
     "/devices/enrolment-codes",
     "/keys",
     "/profiles",

@@ -33,6 +33,9 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         "import": "/admin/profiles/profile/import/",
         "order": "/admin/profiles/profile/outlook/?provider=anthropic&agent=main&environment="
         + place["environment_id"],
+        "providers": "/admin/profiles/providerentry/",
+        "provider": "/admin/profiles/providerentry/add/",
+        "inbox": "/admin/devices/device/?status=pending",
         "leases": "/admin/profiles/lease/",
         "role": "/admin/rbac/role/add/",
         "matrix": "/admin/rbac/role/matrix/?place=" + place["environment_id"],

@@ -39,7 +39,7 @@ MAY_BE_UNSCOPED = {
     "devices/services/authenticate.py",  # the device's id and proof say whose it is
     "devices/services/enrolment_codes.py",  # the code says whose it is
     "devices/services/review.py",  # the worker's step over devices of every environment
-    "devices/admin_pages/inbox.py",  # within an operator's environments
+    "devices/services/inbox.py",  # what was known before, in the environments of the requests it is given
     "devices/admin.py",  # counts within an operator's tenants
     "profiles/admin.py",  # the same
     "profiles/refresh.py",  # the worker's step over logins of every environment

@@ -14,6 +14,8 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from authsvc.audit.models import AuditEvent
 from authsvc.vault.envelope import SealBroken
@@ -231,10 +233,14 @@ def test_destroy_makes_every_value_of_the_tenant_unreadable_and_no_other(world: 
     assert resolve_credential(world.foreign.caller(), QUERY, now=now).value.reveal()
 
 
-def test_seal_counts_its_uses_and_never_repeats(world: World, now: datetime) -> None:
+def test_seal_counts_its_uses_after_the_commit_and_never_repeats(
+    world: World, now: datetime, django_capture_on_commit_callbacks: Any
+) -> None:
     caller, place = world.prod.caller(), current(world.prod).place()
     before = DataKey.objects.for_environment(caller).get().seal_count
-    sealed = {seal_text(caller, place, SecretText("same"), now=now) for _ in range(5)}
+    with django_capture_on_commit_callbacks(execute=True), CaptureQueriesContext(connection) as asked:
+        sealed = {seal_text(caller, place, SecretText("same"), now=now) for _ in range(5)}
+    assert {query["sql"].split()[0] for query in asked.captured_queries} == {"SELECT"}  # no row is locked meanwhile
     assert len(sealed) == 5
     assert DataKey.objects.for_environment(caller).get().seal_count == before + 5
     assert {open_text(place, text).reveal() for text in sealed} == {"same"}

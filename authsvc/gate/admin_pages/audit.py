@@ -62,7 +62,7 @@ class AuditEventAdmin(HouseAdmin):
     list_display = ("occurred_at", "event_type", "actor_kind", "actor_id", "subject_id", "tenant", "sequence")
     list_filter = (TenantFilter, AreaFilter, SinceFilter, "actor_kind")
     change_list_template = "admin/audit_list.html"
-    search_fields = ("=id", "=event_type", "=subject_id", "=actor_id", "=request_id")
+    search_fields = ("=id", "=event_type", "=subject_id", "=actor_id", "=request_id", "=detail__decision_id")
     ordering = ("-occurred_at", "-sequence")
     fields = (
         "id",

@@ -28,14 +28,19 @@ class AuditPages(CursorPages):
 
 
 class AuditFilters(django_filters.FilterSet):
-    """``?event_type=``, ``?actor_id=``, ``?subject_id=``, ``?after=``, ``?before=``."""
+    """``?event_type=``, ``?actor_id=``, ``?subject_id=``, ``?decision_id=``, ``?after=``, ``?before=``."""
 
+    decision_id = django_filters.CharFilter(method="by_decision", max_length=40)
     after = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="gte")
     before = django_filters.IsoDateTimeFilter(field_name="occurred_at", lookup_expr="lt")
 
     class Meta:
         model = AuditEvent
         fields = ["event_type", "actor_id", "subject_id"]
+
+    def by_decision(self, rows: QuerySet[AuditEvent], _name: str, decision_id: str) -> QuerySet[AuditEvent]:
+        """Return the denial a caller was given this id of."""
+        return rows.filter(event_type="decision.denied", detail__decision_id=decision_id)
 
 
 class AuditList(ApiView):

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 from authsvc.gate.serializers import ActivationInput, KeyReasonInput, RotationRequest, SigningKeyOutput
 from authsvc.tokens.keys import retire_key
 from authsvc.tokens.models import SigningKey
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.problems import ValidationFailed
 from rbac.services.key_rotation import activate_key, get_key, rotate_key
@@ -31,7 +32,8 @@ class KeyRotation(ApiView):
 
     required_scopes = {"POST": "keys:write"}
 
-    @extend_schema(request=RotationRequest, responses={201: SigningKeyOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=RotationRequest, responses={201: SigningKeyOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Publish a next key; it signs nothing until it is activated."""
         key = rotate_key(self.caller, **self.fields(RotationRequest), now=self.now)

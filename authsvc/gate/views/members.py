@@ -25,6 +25,7 @@ from authsvc.operators.models import Invitation
 from authsvc.operators.sessions import end_sessions
 from authsvc.tenants.models import Membership, MembershipRole, Tenant
 from authsvc.tenants.operators import change_membership, get_membership, remove_membership
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Forbidden, NotFound, Problem
@@ -119,7 +120,8 @@ class InvitationList(TenantWide):
         """List invitations, newest first; never their links."""
         return self.page(Invitation.objects.for_tenant(self.caller.tenant_id), InvitationOutput)
 
-    @extend_schema(request=InvitationInput, responses={201: SentInvitationOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=InvitationInput, responses={201: SentInvitationOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Invite somebody; ``link`` is shown this once and works once."""
         fields = self.fields(InvitationInput)

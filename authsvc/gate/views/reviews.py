@@ -18,6 +18,7 @@ from authsvc.gate.review_serializers import (
 from authsvc.tenants.four_eyes import acts_of, set_four_eyes
 from authsvc.tenants.review_models import Review
 from authsvc.tenants.reviews import approve_review, get_review, reject_review, request_review, withdraw_review
+from authsvc.vault.idempotency import IDEMPOTENCY_KEY, idempotent
 from authsvc.web.api import ApiView
 from authsvc.web.problems import Forbidden
 
@@ -44,7 +45,8 @@ class ReviewList(ApiView):
         """List reviews, newest first."""
         return self.page(Review.objects.for_environment(self.caller), ReviewOutput)
 
-    @extend_schema(request=ReviewInput, responses={201: ReviewOutput})
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=ReviewInput, responses={201: ReviewOutput})
+    @idempotent
     def post(self, request: Request) -> Response:
         """Ask for an act; the answer shows what it would change."""
         fields = self.fields(ReviewInput)

@@ -1,4 +1,4 @@
-"""``devices list|approve|revoke|review``: what the admin does with devices, from the machine's own terminal.
+"""``devices list|inbox|approve|reject|…``: what the admin does with devices, from the machine's own terminal.
 
 The user code is an argument because it is dead once used.
 """
@@ -6,38 +6,61 @@ The user code is an argument because it is dead once used.
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.web.caller import Caller
+from devices.inbox_serializers import risk_document
 from devices.models import STATUS_CHOICES, Device
-from devices.services.lifecycle import approve_device, get_device, revoke_device
+from devices.services.inbox import reject_devices, waiting_requests
+from devices.services.lifecycle import (
+    approve_device,
+    get_device,
+    resume_device,
+    revoke_device,
+    set_trust,
+    suspend_device,
+)
 from devices.services.review import review_devices
 from devices.snapshot import digest
 from devices.trust import TrustLevel
+
+MOVES: Mapping[str, Callable[..., Device]] = {
+    "suspend": suspend_device,
+    "resume": resume_device,
+    "revoke": revoke_device,
+}
 
 
 class Command(HouseCommand):
     """Devices of one environment."""
 
-    help = "List, approve or revoke devices of one environment; review lets time pass for all of them."
+    help = "List, approve, reject, suspend, resume, revoke or trust devices; review lets time pass for all of them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the verbs and their options."""
         verbs = add_verbs(parser)
         listing = verbs.add_parser("list", help="show devices, newest first")
         listing.add_argument("--status", choices=[value for value, _ in STATUS_CHOICES])
+        inbox = verbs.add_parser("inbox", help="show what waits, the riskiest first, and why")
         approve = verbs.add_parser("approve", help="approve a pending device")
         approve.add_argument("device_id")
         approve.add_argument("--code", required=True, help="the code the device shows")
         approve.add_argument("--snapshot", default="", help="the digest that list showed; anything else is stale")
         approve.add_argument("--trust", type=int, choices=[1, 2, 3], default=int(TrustLevel.VERIFIED))
-        revoke = verbs.add_parser("revoke", help="end a device for good")
-        revoke.add_argument("device_id")
-        for verb in (approve, revoke):
+        reject = verbs.add_parser("reject", help="reject waiting requests")
+        reject.add_argument("device_ids", nargs="+")
+        trust = verbs.add_parser("trust", help="set the trust level of an active device; says why with --reason")
+        trust.add_argument("device_id")
+        trust.add_argument("--level", type=int, choices=[1, 2, 3], required=True)
+        moves = [verbs.add_parser(verb, help=f"{verb} a device") for verb in MOVES]
+        for verb in moves:
+            verb.add_argument("device_id")
+        for verb in (approve, reject, trust, *moves):
             verb.add_argument("--reason", default="")
-        for verb in (listing, approve, revoke):
+        for verb in (listing, inbox, approve, reject, trust, *moves):
             add_place(verb)
             add_json(verb)
         review = verbs.add_parser("review", help="promotion, silence and expiry, as the worker does it")
@@ -54,22 +77,37 @@ class Command(HouseCommand):
         return Exit.OK
 
     def _rows(self, options: dict[str, Any], now: datetime) -> list[dict[str, object]]:
-        caller = self.place(options)
-        if options["verb"] == "list":
+        caller, verb = self.place(options), options["verb"]
+        if verb == "list":
             return _listed(caller, options["status"])
-        device = get_device(caller, options["device_id"])
-        if options["verb"] == "revoke":
-            return [_row(revoke_device(caller, device=device, reason=options["reason"], now=now))]
+        if verb == "inbox":
+            return [{**_row(device), "risk": risk_document(found)} for device, found in waiting_requests(caller)]
+        if verb == "reject":
+            return _rejected(caller, options["device_ids"], options["reason"], now)
+        device, reason = get_device(caller, options["device_id"]), options["reason"]
+        if verb in MOVES:
+            return [_row(MOVES[verb](caller, device=device, reason=reason, now=now))]
+        if verb == "trust":
+            return [_row(set_trust(caller, device=device, trust_level=options["level"], reason=reason, now=now))]
         approved = approve_device(
             caller,
             device=device,
             user_code=options["code"],
             snapshot=options["snapshot"],
             trust_level=options["trust"],
-            reason=options["reason"],
+            reason=reason,
             now=now,
         )
         return [_row(approved)]
+
+
+def _rejected(caller: Caller, device_ids: list[str], reason: str, now: datetime) -> list[dict[str, object]]:
+    """Reject each; the first that could not be rejected is the command's failure, after all others were."""
+    results = reject_devices(caller, device_ids=device_ids, reason=reason, now=now)
+    for result in results:
+        if result.problem is not None:
+            raise result.problem
+    return [_row(get_device(caller, result.device_id)) for result in results]
 
 
 def _review(now: datetime) -> list[dict[str, object]]:

@@ -1,19 +1,22 @@
-"""What an approver should know before deciding: how risky each waiting request looks, and what was known before.
+"""The requests that wait: how risky each looks and why, the riskiest first; and rejecting several at once.
 
-It sorts and explains; it never decides.
+The score sorts and explains; it never decides. Admin, API and command show the same order.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q
 
-from authsvc.audit.models import AuditEvent
+from authsvc.web.caller import Caller
+from authsvc.web.problems import Problem
 from devices.models import Device
+from devices.services.lifecycle import get_device, reject_device
 from devices.snapshot import Change, EnrolmentHistory, RiskLevel, RiskReason, RiskScore, difference, risk
 from devices.states import State
 
@@ -29,7 +32,7 @@ SENTENCES: Mapping[RiskReason, str] = {
     RiskReason.NEW_ADDRESS: "No active device is known at this address.",
 }
 KNOWN = (State.ACTIVE, State.SUSPENDED)
-TIMELINE_LENGTH = 30
+MOST_WAITING = 500
 MOST_AROUND = 500  # of a fleet under one name the newest say enough
 
 
@@ -56,6 +59,15 @@ class Assessment:
         return self.score.level is RiskLevel.HIGH
 
 
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What became of one of several rejections: the new status, or the problem that stood in its way."""
+
+    device_id: str
+    status: str = ""
+    problem: Problem | None = None
+
+
 def assess(devices: Iterable[Device]) -> dict[str, Assessment]:
     """Return the assessment of each waiting device by its id, from one query about their environments."""
     waiting = [device for device in devices if device.status == State.PENDING]
@@ -77,10 +89,31 @@ def assess(devices: Iterable[Device]) -> dict[str, Assessment]:
     return {device.id: _assessed(device, around, places) for device in waiting}
 
 
-def timeline_of(device: Device) -> list[AuditEvent]:
-    """Return what happened to a device, newest first; its tenant's events alone."""
-    events = AuditEvent.objects.filter(tenant_id=device.tenant_id, subject_id=device.id)
-    return list(events.order_by("-sequence")[:TIMELINE_LENGTH])
+def riskiest_first(devices: Iterable[Device]) -> list[tuple[Device, Assessment]]:
+    """Return the waiting ones among the devices with their assessments, the riskiest first, of equals the newest."""
+    waiting = [device for device in devices if device.status == State.PENDING]
+    found = assess(waiting)
+    newest = sorted(waiting, key=lambda device: (device.created_at, device.id), reverse=True)
+    return [(device, found[device.id]) for device in sorted(newest, key=lambda row: -found[row.id].score.points)]
+
+
+def waiting_requests(caller: Caller) -> list[tuple[Device, Assessment]]:
+    """Return the newest waiting requests of the caller's environment, the riskiest first."""
+    rows = Device.objects.for_environment(caller).filter(status=State.PENDING)
+    return riskiest_first(rows.select_related("principal", "previous__principal")[:MOST_WAITING])
+
+
+def reject_devices(caller: Caller, *, device_ids: Sequence[str], reason: str, now: datetime) -> list[Rejection]:
+    """Reject several waiting requests, each for itself: one that cannot be rejected says why and stops no other."""
+    return [_rejected(caller, device_id, reason, now) for device_id in dict.fromkeys(device_ids)]
+
+
+def _rejected(caller: Caller, device_id: str, reason: str, now: datetime) -> Rejection:
+    try:
+        device = get_device(caller, device_id)
+        return Rejection(device_id, reject_device(caller, device=device, reason=reason, now=now).status)
+    except Problem as problem:
+        return Rejection(device_id, problem=problem)
 
 
 def _assessed(device: Device, around: list[Device], places: Mapping[Any, int]) -> Assessment:
