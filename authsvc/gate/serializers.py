@@ -366,3 +366,19 @@ class LimitsOutput(serializers.Serializer[Any]):
     sensitive_limit = serializers.IntegerField(allow_null=True)
     in_force = serializers.DictField(child=serializers.IntegerField())
     bounds = serializers.DictField(child=serializers.ListField(child=serializers.IntegerField()))
+
+
+class TenantOutput(serializers.Serializer[Any]):
+    """The caller's tenant."""
+
+    tenant = serializers.CharField()
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=["active", "suspended", "destroyed"])
+    environments = serializers.ListField(child=serializers.CharField())
+
+
+class SuspensionInput(StrictSerializer):
+    """Why the tenant stops; ``confirm`` is its own name, so that nobody stops it by accident."""
+
+    confirm = TextField(max_length=63)
+    reason = TextField(max_length=500)
