@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 
+from authsvc.audit.failures import note_failed_proof
 from authsvc.audit.record import record
 from authsvc.tenants.models import Environment, PrincipalState, TenantState
+from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.api_keys import pepper, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.models import ApiKeyKind
@@ -125,18 +127,28 @@ def refuse_proof(attempt: Attempt, device: Device | None, proof: str) -> None:
     """Count a bad proof in one transaction, whether or not the device exists."""
     with transaction.atomic():
         FailedProof(source=_source(attempt), failed_at=attempt.now).save(force_insert=True)
-        if device is None:
-            return
-        caller = device_caller(device, proof, attempt)
-        change_standing(caller, device, TrustEvent(Happening.PROOF_FAILED), now=attempt.now)
-        detail = {"proof": proof, "reason": "wrong proof"}
-        record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
+        if device is not None:
+            caller = device_caller(device, proof, attempt)
+            change_standing(caller, device, TrustEvent(Happening.PROOF_FAILED), now=attempt.now)
+            detail = {"proof": proof, "reason": "wrong proof"}
+            record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
+    _count_failure(attempt, device, proof)
+
+
+def _count_failure(attempt: Attempt, device: Device | None, proof: str) -> None:
+    watcher = system_caller(request_id=attempt.request_id)
+    if device is not None:
+        watcher = environment_caller(watcher, device.environment)
+        watcher = discreet(replace(watcher, address=attempt.address), policy_of(device))
+    principal_id = device.id if device else ""
+    note_failed_proof(watcher, principal_id=principal_id, address=attempt.address, proof=proof, now=attempt.now)
 
 
 def require_patience(attempt: Attempt) -> None:
-    """Raise ``TooManyGuesses`` for a network that guessed too often at this device id lately."""
+    """Raise ``TooManyGuesses`` for a network that guessed too often at this device id lately; that counts as well."""
     since = attempt.now - GUESS_WINDOW
     if len(_GUESSES.rows(source=_source(attempt), since=since)) >= GUESSES:
+        _count_failure(attempt, find_claimed(attempt), "too many guesses")
         raise TooManyGuesses(headers={"Retry-After": str(int(GUESS_WINDOW.total_seconds()))})
 
 
