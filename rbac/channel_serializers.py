@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer, TextField
+from authsvc.web.serializers import IdentifierField, NameField, OutsideIdField, StrictSerializer, TextField
 from rbac.channel_exports import Product
 from rbac.channel_rules import Effect, Reach
 from rbac.models import ChannelPairing, ChannelPolicy
@@ -16,7 +16,7 @@ class ChannelRuleField(StrictSerializer):
     """One allow or deny rule; ``reach`` says where an allow rule about a person counts."""
 
     subject_kind = TextField(max_length=10)
-    subject_id = serializers.JSONField()
+    subject_id = OutsideIdField()
     effect = serializers.ChoiceField(choices=[effect.value for effect in Effect], default=Effect.ALLOW.value)
     reach = serializers.ChoiceField(choices=[reach.value for reach in Reach], default=Reach.EVERYWHERE.value)
 
@@ -68,9 +68,9 @@ class ChannelCheckInput(StrictSerializer):
 
     channel = TextField(max_length=20)
     gateway_id = IdentifierField(required=False, allow_null=True)
-    user = serializers.JSONField(required=False)
-    guild = serializers.JSONField(required=False)
-    chat = serializers.JSONField(required=False)
+    user = OutsideIdField(required=False)
+    guild = OutsideIdField(required=False)
+    chat = OutsideIdField(required=False)
     is_direct = serializers.BooleanField(default=True)
 
 
@@ -126,7 +126,7 @@ class ChannelExportOutput(serializers.Serializer[Any]):
 class PairingInput(StrictSerializer):
     """Who wrote to the channel."""
 
-    sender = serializers.JSONField()
+    sender = OutsideIdField()
     name = NameField(required=False, default="", allow_blank=True)
 
 

@@ -46,6 +46,7 @@ class GrantInput(StrictSerializer):
     gateway_id = IdentifierField(required=False, allow_null=True)
     expires_at = serializers.DateTimeField(required=False, allow_null=True)
     reason = TextField(required=False, allow_blank=True)
+    confirm = ScopesField(required=False, help_text="With it, an administrator's scope is granted only if named here.")
 
 
 class GrantOutput(serializers.ModelSerializer[Grant]):

@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import cache
 
 from authsvc.audit.changes import forget_everything
+from authsvc.web.limit_store import bucket_store
 from tests.live import LiveServer, start_live_server
 from tests.world import World
 
@@ -44,6 +45,7 @@ def now() -> datetime:
 def _clean_cache() -> Iterator[None]:
     yield
     cache.clear()
+    bucket_store.cache_clear()
     forget_everything()
 
 

@@ -24,5 +24,6 @@ from authsvc.settings import *  # noqa: E402, F403
 STATE_DIRECTORY = STATE
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1", "[::1]"]
+AUTHSVC_PROCESSES = 1  # counts of requests and failures stay in the memory of the test's process
 AUTHSVC_DEMO_LIMITS = "off"  # tests of the limits switch them on
 WHITENOISE_AUTOREFRESH = True  # a static file is looked for when asked; else each new test client reads all of them

@@ -23,6 +23,7 @@ _TYPES: dict[str, tuple[str, ...]] = {
     "api_key.rotated": ("kind", "principal_id", "fingerprint", "overlap_until"),
     "audit.checkpoint_signed": ("sequence", "hash"),
     "audit.purged": ("sequence", "hash", "count"),
+    "authentication.threshold_reached": ("counted", "count", "seconds", "proof"),
     "channel.created": ("channel", "gateway_id", "dm_policy"),
     "channel.deleted": ("channel", "gateway_id"),
     "channel.updated": ("channel", "gateway_id", "changed"),

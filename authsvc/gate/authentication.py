@@ -20,6 +20,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from authsvc.audit.changes import Known, Remembered
+from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.standing import standing_of
 from authsvc.tenants.models import PrincipalKind
 from authsvc.tokens.api_keys import LAST_USED_SECONDS, changes_before, verify_opaque
@@ -105,6 +106,7 @@ def admit_request(request: HttpRequest, *, now: datetime) -> Caller | None:
     try:
         return admit(raw, audience=API_AUDIENCE, now=now, address=address, request_id=request_id)
     except TokenRefused as refusal:
+        note_failed_bearer(request, raw, now=now)
         raise Unauthenticated(headers={"WWW-Authenticate": INVALID_TOKEN}) from refusal
 
 

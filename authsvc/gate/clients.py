@@ -14,6 +14,7 @@ from urllib.parse import unquote_plus
 from django.http import HttpRequest, QueryDict
 
 from authsvc.audit.record import record
+from authsvc.gate.failed_proofs import note_failure
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
 from authsvc.tenants.models import Environment, Principal, PrincipalKind, PrincipalState
 from authsvc.tokens.api_keys import verify_opaque
@@ -171,9 +172,10 @@ def _note_failure(
     now: datetime,
     method: str = "client_secret",
 ) -> None:
-    """Audit a failure of a client that exists; made-up names leave no row an outsider could pile up."""
+    """Count the failure, and audit that of a client that exists; made-up names leave no row to pile up."""
     principals = Principal.objects.for_tenant(environment.tenant_id).filter(environment=environment)
     principal = principals.filter(id=client_id, kind=PrincipalKind.SERVICE_ACCOUNT).first()
+    note_failure(request, environment, principal_id=principal.id if principal else "", proof=method, now=now)
     if principal is None:
         return
     caller = client_caller(request, environment, principal, "")

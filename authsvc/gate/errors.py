@@ -80,13 +80,15 @@ def render_api_exception(exception: Exception, context: Context) -> HttpResponse
     set_rollback()
     problem = problem_of(exception)
     request = context.get("request")
-    caller = getattr(request, "user", None) if request is not None else None
     if problem is None:
         log.error("request.failed", exc_info=exception)
         return render_problem(Problem())
     if isinstance(problem, OAuthError):
         problem = ValidationFailed(errors={FIELD_OF_ERROR.get(problem.slug, "non_field_errors"): [problem.detail]})
-    if isinstance(problem, Forbidden) and isinstance(caller, Caller) and request is not None:
+    if not isinstance(problem, Forbidden) or request is None:
+        return render_problem(problem)
+    caller = request.user  # looked at for a denial alone: asking after a refused proof would check it once more
+    if isinstance(caller, Caller):
         _audit_denial(caller, problem, request.method or "", type(context.get("view")).__name__)
     return render_problem(problem)
 

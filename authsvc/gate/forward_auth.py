@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 
 from authsvc.audit.record import record
 from authsvc.gate.authentication import CHALLENGE, INVALID_TOKEN, admit, bearer_of
+from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.forwarded import Asked, Contract, Unreadable, asked_below, asked_in_headers, may_use_cookie
 from authsvc.gate.identity import known_identity_headers, nobody_headers
 from authsvc.tenants.known import known_environment
@@ -137,6 +138,7 @@ def _admitted(request: HttpRequest, raw: str | None, gateway: Gateway | None, no
         )
         _require_here(caller, gateway)
     except TokenRefused as refusal:
+        note_failed_bearer(request, raw, place=gateway.environment if gateway else None, now=now)
         raise Unauthenticated(headers={"WWW-Authenticate": INVALID_TOKEN}) from refusal
     count_for_tenant(request, caller.tenant_id)
     return caller

@@ -12,6 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from authsvc.audit.changes import Remembered, current_changes
 from authsvc.gate.authentication import admit, bearer_of
 from authsvc.gate.clients import authenticate_client, form_of
+from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
 from authsvc.tenants.known import known_environment
 from authsvc.tenants.models import Environment
@@ -60,6 +61,7 @@ def require_client_or_bearer(request: HttpRequest, place: Environment, *, scope:
             request_id=request_id_of(request),
         )
     except TokenRefused as refusal:
+        note_failed_bearer(request, raw, place=place, now=now)
         raise InvalidClient from refusal
     allowed = caller.proof == "gateway_token" or has_scope(caller, scope)
     if caller.environment_id != place.id or not allowed:

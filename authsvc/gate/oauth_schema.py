@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from authsvc.gate.oauth_errors import InvalidClient, InvalidGrant, OAuthError
+from authsvc.gate.schema_examples import give_body_examples
 from authsvc.gate.token import grant_types
+from authsvc.vault.idempotency import IdempotencyKeyReused
+from authsvc.vault.services import DataKeyDestroyed
 from authsvc.web.problems import (
     Conflict,
     Forbidden,
@@ -40,8 +43,10 @@ EXAMPLES: Mapping[str, Problem] = {
     "404": NotFound(),
     "405": MethodNotAllowed(),
     "409": Conflict(),
+    "410": DataKeyDestroyed(),
     "413": PayloadTooLarge(),
     "415": UnsupportedMediaType(),
+    "422": IdempotencyKeyReused(),
     "429": TooManyRequests(),
     "503": Unavailable(),
 }
@@ -94,6 +99,7 @@ def describe_oauth(result: Schema, **_options: Any) -> Schema:
     result["components"]["securitySchemes"]["client"] = {"type": "http", "scheme": "basic"}
     for operation in _operations(result):
         _give_examples(operation)
+    give_body_examples(result)
     return result
 
 

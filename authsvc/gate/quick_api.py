@@ -27,7 +27,6 @@ class Asking:
 
     user: Caller | None = None
     method: str = "POST"
-    is_past_authentication: bool = False
 
 
 def answer_post(request: HttpRequest, view: QuickView) -> HttpResponse:
@@ -39,15 +38,13 @@ def answer_post(request: HttpRequest, view: QuickView) -> HttpResponse:
         refused = render_api_exception(refusal, {"request": asking, "view": view.cls()})
         assert isinstance(refused, HttpResponse)  # noqa: S101 - narrows the handler's wider type
         response = refused
-    if asking.is_past_authentication:  # DRF names the methods only then
-        response.headers["Allow"] = ALLOW
+    response.headers["Allow"] = ALLOW  # as DRF names the methods
     return response
 
 
 def _answered(request: HttpRequest, view: QuickView, asking: Asking) -> HttpResponse:
     now, rule = datetime.now(UTC), view.cls.required_scopes["POST"]
     caller = asking.user = admit_request(request, now=now)
-    asking.is_past_authentication = True
     if rule != PROOF_IN_BODY:
         if caller is None:
             raise Unauthenticated

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from authsvc.audit.models import AuditCheckpoint, AuditEvent
 from authsvc.tokens.models import IssuedToken, SigningKey, TokenPolicy
 from authsvc.tokens.policy import LIMITS
-from authsvc.web.serializers import IdentifierField, ScopesField, StrictSerializer, TextField
+from authsvc.web.serializers import IdentifierField, OutsideIdField, ScopesField, StrictSerializer, TextField
 from devices.serializers import AuthenticatedOutput
 
 
@@ -18,9 +18,9 @@ class ChannelQuestion(StrictSerializer):
     """Who speaks through which channel."""
 
     kind = TextField(max_length=20)
-    user = serializers.JSONField(required=False)
-    guild = serializers.JSONField(required=False)
-    chat = serializers.JSONField(required=False)
+    user = OutsideIdField(required=False)
+    guild = OutsideIdField(required=False)
+    chat = OutsideIdField(required=False)
     is_direct = serializers.BooleanField(default=True)
 
 
@@ -68,6 +68,7 @@ class BatchOutput(serializers.Serializer[Any]):
     decisions = DecisionOutput(many=True)
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 100_000})
 class IdsField(serializers.Field[Any, Any, Any, Any]):
     """A list of at most 100,000 texts, checked in one pass."""
 
@@ -89,7 +90,7 @@ class FilterInput(StrictSerializer):
     gateway = IdentifierField(required=False)
     resource = TextField(max_length=100)
     action = TextField(max_length=100)
-    ids = extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 100_000})(IdsField)()
+    ids = IdsField()
 
 
 class FilterOutput(serializers.Serializer[Any]):
@@ -106,14 +107,17 @@ class AccessQuery(StrictSerializer):
     gateway = IdentifierField(required=False)
 
 
+@extend_schema_field({"oneOf": [{"type": "string", "enum": ["*"]}, {"type": "array", "items": {"type": "string"}}]})
+class IdsOrAll(serializers.JSONField):
+    """A list of ids, or ``"*"``."""
+
+
 class AccessOutput(serializers.Serializer[Any]):
     """The ids, or ``"*"`` for all."""
 
     resource = serializers.CharField()
     action = serializers.CharField()
-    ids = extend_schema_field(
-        {"oneOf": [{"type": "string", "enum": ["*"]}, {"type": "array", "items": {"type": "string"}}]}
-    )(serializers.JSONField)()
+    ids = IdsOrAll()
 
 
 class GateOutput(serializers.Serializer[Any]):
@@ -366,3 +370,19 @@ class LimitsOutput(serializers.Serializer[Any]):
     sensitive_limit = serializers.IntegerField(allow_null=True)
     in_force = serializers.DictField(child=serializers.IntegerField())
     bounds = serializers.DictField(child=serializers.ListField(child=serializers.IntegerField()))
+
+
+class TenantOutput(serializers.Serializer[Any]):
+    """The caller's tenant."""
+
+    tenant = serializers.CharField()
+    name = serializers.CharField()
+    state = serializers.ChoiceField(choices=["active", "suspended", "destroyed"])
+    environments = serializers.ListField(child=serializers.CharField())
+
+
+class SuspensionInput(StrictSerializer):
+    """Why the tenant stops; ``confirm`` is its own name, so that nobody stops it by accident."""
+
+    confirm = TextField(max_length=63)
+    reason = TextField(max_length=500)

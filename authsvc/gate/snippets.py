@@ -78,7 +78,7 @@ def _agentos(gateway: Gateway, issuer: str, *, is_shared: bool) -> str:
             "agent_os = AgentOS(",
             f"    id={_quoted(gateway.audience)},",
             "    agents=[...],",
-            "    authorization=Authorization(",
+            "    authorization=Authorization(  # without it every caller may do everything",
             keys,
             f"        algorithm={_quoted(gateway.algorithm)},",
             f"        audience={_quoted(gateway.audience)},",

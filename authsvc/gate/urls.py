@@ -21,6 +21,7 @@ from authsvc.gate.views import (
     promotions,
     reviews,
     snippets,
+    tenant,
     tokens,
 )
 from authsvc.web import paths  # noqa: F401 - registers <id:…>
@@ -62,6 +63,8 @@ api = [
     path("invitations/<id:invitation_id>", members.InvitationDetail.as_view()),
     path("gateways/<id:gateway_id>/snippets", snippets.GatewaySnippets.as_view()),
     path("token-policy", tokens.TokenPolicyDetail.as_view()),
+    path("tenant", tenant.TenantDetail.as_view()),
+    path("tenant/suspend", tenant.TenantSuspension.as_view()),
     path("limits", limits.Limits.as_view()),
     path("keys", keys.SigningKeyList.as_view()),
     path("keys/rotate", keys.KeyRotation.as_view()),

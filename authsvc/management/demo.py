@@ -12,6 +12,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -33,6 +34,7 @@ from profiles.models import Credential
 from profiles.providers import Kind
 from profiles.services.store import ProfileRules, SecretMaterial, create_profile
 from rbac.models import GatewayKind
+from rbac.scopes import AGENTOS_ADMIN
 from rbac.services.channels import create_channel
 from rbac.services.gateways import create_gateway, issue_gateway_token
 from rbac.services.grants import create_grant
@@ -134,10 +136,9 @@ def _furnish(inside: Caller, now: datetime) -> DemoEnvironment:
         ],
         now=now,
     )
-    grant = create_grant(inside, principal=account.principal, role=role, reason=marker, now=now)
-    create_grant(
-        inside, principal=account.principal, scopes=["agent_os:admin"], gateway=gateway, reason=marker, now=now
-    )
+    given: dict[str, Any] = {"principal": account.principal, "reason": marker, "now": now}
+    grant = create_grant(inside, role=role, confirmed=role.scopes, **given)
+    create_grant(inside, scopes=[AGENTOS_ADMIN], confirmed=[AGENTOS_ADMIN], gateway=gateway, **given)
     api_key = issue_account_key(inside, account=account, kind=ApiKeyKind.API_KEY, name=marker, now=now)
     profile = create_profile(
         inside,

@@ -42,6 +42,7 @@ def show_problem(form: forms.Form, problem: Problem) -> None:
     shown = False
     for name, errors in problem.errors.items():
         if name in form.fields:
+            form.fields[name].widget = _seen(form.fields[name])
             form.add_error(name, list(errors))
             shown = True
         else:
@@ -49,6 +50,11 @@ def show_problem(form: forms.Form, problem: Problem) -> None:
             shown = True
     if not shown:
         form.add_error(None, problem.detail)
+
+
+def _seen(field: forms.Field) -> forms.Widget:
+    """Return a field's widget; one that waited hidden for its question is shown now."""
+    return forms.TextInput(attrs={"size": 40, "autocomplete": "off"}) if field.widget.is_hidden else field.widget
 
 
 def lines(text: str) -> list[str]:

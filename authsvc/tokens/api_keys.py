@@ -144,6 +144,14 @@ def changes_before(text: str) -> tuple[str, int]:
     return tenant_id, current_changes(tenant_id)
 
 
+def find_named_key(text: str) -> ApiKey | None:
+    """Return the key a text names, whether or not it proves it: for counting failures, never for admitting."""
+    try:
+        return _presented(text)[0]
+    except TokenRefused:
+        return None
+
+
 def rotate_api_key(caller: Caller, *, key: ApiKey, overlap_seconds: int, now: datetime) -> IssuedKey:
     """Give a key a new secret under the same id; the old one works until the overlap ends."""
     token = generate(TYPE_OF_KIND[key.kind], caller.environment, key.id.removeprefix("key_"))

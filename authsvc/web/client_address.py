@@ -33,6 +33,13 @@ def client_address(request: HttpRequest) -> str:
     return str(nearest) if nearest else ""
 
 
+def network_of(text: str) -> str:
+    """Return whom an address stands for: an IPv4 address itself, the network of 64 bits of an IPv6 address."""
+    if ":" not in text:
+        return text
+    return str(ipaddress.ip_network(f"{text.partition('%')[0]}/64", strict=False).network_address)
+
+
 def is_from_trusted_proxy(request: HttpRequest) -> bool:
     """True when the socket's other end is a configured proxy."""
     remote = request.META.get("REMOTE_ADDR", "")

@@ -10,7 +10,6 @@ them in development.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +22,7 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django_ratelimit.core import get_usage
 
-from authsvc.web.client_address import client_address
+from authsvc.web.client_address import client_address, network_of
 from authsvc.web.limit_store import bucket_store
 from authsvc.web.problems import TooManyRequests, Unavailable
 from authsvc.web.token_bucket import Rate, Verdict
@@ -159,10 +158,7 @@ def limit_of_path(path: str) -> Limit | None:
 
 def address_key(request: HttpRequest) -> str:
     """Return whom an address stands for: an IPv4 address, an IPv6 network of 64 bits, or everybody unknown."""
-    text = client_address(request)
-    if ":" not in text:
-        return text or "unknown"
-    return str(ipaddress.ip_network(f"{text.partition('%')[0]}/64", strict=False).network_address)
+    return network_of(client_address(request)) or "unknown"
 
 
 def over_limit(retry_after_seconds: int) -> TooManyRequests:

@@ -36,6 +36,7 @@ COMMON = {
     "429": "Too many requests.",
     "503": "A part the answer depends on is away.",
 }
+GOOD = {"200": "Done.", "201": "Made.", "204": "Done; there is nothing to say."}
 LIST_PARAMETERS = [
     {
         "name": "limit",
@@ -60,6 +61,8 @@ class HouseSchema(AutoSchema):
         for status, description in COMMON.items():
             content = {"application/problem+json": {"schema": reference}}
             operation["responses"].setdefault(status, {"description": description, "content": content})
+        for status, answer in operation["responses"].items():
+            answer["description"] = answer.get("description") or GOOD.get(status, "")
         scope = getattr(self.view, "required_scopes", {}).get(self.method)
         if scope:
             operation["x-required-scope"] = scope

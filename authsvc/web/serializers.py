@@ -9,6 +9,7 @@ import re
 import unicodedata
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 IDENTIFIER = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")
@@ -64,6 +65,11 @@ class NameField(TextField):
         if any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for character in name):
             raise serializers.ValidationError("Control and formatting characters are not allowed in a name.")
         return name
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "integer"}]})
+class OutsideIdField(serializers.JSONField):
+    """An id of another product, text or number; what it may be is for the service to say."""
 
 
 class IdentifierField(TextField):

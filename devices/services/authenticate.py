@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 
+from authsvc.audit.failures import note_failed_proof
 from authsvc.audit.record import record
 from authsvc.tenants.models import Environment, PrincipalState, TenantState
+from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.api_keys import pepper, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.models import ApiKeyKind
@@ -141,12 +143,23 @@ def refuse_proof(attempt: Attempt, device: Device | None, proof: str) -> None:
         record(caller, "device.authentication_failed", subject_id=subject_id, detail=detail, now=attempt.now)
         end = transaction.savepoint_rollback if device is None else transaction.savepoint_commit
         end(undone)
+    _count_failure(attempt, device, proof)
+
+
+def _count_failure(attempt: Attempt, device: Device | None, proof: str) -> None:
+    """Count it for the device and the network; what does not exist is counted as well, for the platform."""
+    watcher = system_caller(request_id=attempt.request_id)
+    if device is not None:
+        watcher = environment_caller(watcher, device.environment)
+        watcher = discreet(replace(watcher, address=attempt.address), policy_of(device))
+    note_failed_proof(watcher, principal_id=attempt.device_id, address=attempt.address, proof=proof, now=attempt.now)
 
 
 def require_patience(attempt: Attempt) -> None:
-    """Raise ``TooManyGuesses`` for a network that guessed too often at this device id lately."""
+    """Raise ``TooManyGuesses`` for a network that guessed too often at this device id lately; that counts as well."""
     since = attempt.now - GUESS_WINDOW
     if len(_GUESSES.rows(source=_source(attempt), since=since)) >= GUESSES:
+        _count_failure(attempt, find_claimed(attempt), "too many guesses")
         raise TooManyGuesses(headers={"Retry-After": str(int(GUESS_WINDOW.total_seconds()))})
 
 

@@ -251,6 +251,7 @@ def _grant(caller: Caller, device: Device, now: datetime) -> None:
             scopes=device.requested_scopes,
             gateway=device.gateway,
             reason="approved with the device",
+            confirmed=device.requested_scopes,  # whoever approves a device approves what it asks for, as it was shown
             now=now,
         )
 

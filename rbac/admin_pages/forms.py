@@ -36,6 +36,17 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2, "cols": 60}))
 
 
+class ConfirmText(forms.CharField):
+    """Where a person repeats what makes an administrator; hidden until that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(required=False, max_length=2000, label="Confirm", widget=forms.HiddenInput)
+
+    def clean(self, value: Any) -> Any:
+        """Return the words."""
+        return lines(super().clean(value))
+
+
 class NothingForm(forms.Form):
     """A plain confirmation."""
 

@@ -16,7 +16,7 @@ from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_forms import offer
 from authsvc.tenants.models import Environment, Principal
 from authsvc.web.caller import Caller
-from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, administrates, grouped
+from rbac.admin_pages.forms import ConfirmText, NothingForm, ReasonForm, ScopesText, administrates, grouped
 from rbac.admin_pages.grants_matrix import matrix_page
 from rbac.admin_pages.scope_choices import PICKABLE, SCOPE_CHOICES
 from rbac.models import Gateway, Grant, Role
@@ -35,6 +35,7 @@ class RoleForm(forms.Form):
     scopes = ScopesText(
         required=False, label="More scopes", help_text="One a line: for one id (agents:agent-1:run), or of your own."
     )
+    confirm = ConfirmText()
 
     def clean(self) -> dict[str, Any]:
         """Add the ticked scopes to the typed ones; a role allows something."""
@@ -96,7 +97,16 @@ class RoleAdmin(HouseAdmin):
 
     @staticmethod
     def _edit(caller: Caller, row: Role, fields: Fields, now: datetime) -> str:
-        update_role(caller, role=row, **fields, now=now)
+        confirmed = fields["confirm"]
+        update_role(
+            caller,
+            role=row,
+            name=fields["name"],
+            description=fields["description"],
+            scopes=fields["scopes"],
+            confirmed=confirmed,
+            now=now,
+        )
         return f"Role {row} is changed; so are the rights of everybody who holds it."
 
     @staticmethod
@@ -127,6 +137,7 @@ class GrantForm(forms.Form):
     gateway = forms.ChoiceField(required=False, help_text="Only at this gateway; empty means everywhere.")
     expires_at = forms.DateTimeField(required=False, help_text="UTC; empty means until it is revoked.")
     reason = forms.CharField(max_length=2000, required=False)
+    confirm = ConfirmText()
 
     def fill(self, environments: list[Environment]) -> None:
         """Offer the principals, roles and gateways of these environments."""
@@ -183,6 +194,7 @@ class GrantAdmin(HouseAdmin):
             gateway=gateway,
             expires_at=fields["expires_at"],
             reason=fields["reason"],
+            confirmed=fields["confirm"],
             now=now,
         )
         return f"Granted: {grant}."

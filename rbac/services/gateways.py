@@ -115,8 +115,15 @@ def delete_gateway(caller: Caller, *, gateway: Gateway, now: datetime) -> None:
 
 
 def acknowledge_key_set(caller: Caller, *, gateway: Gateway, kids: Sequence[str], now: datetime) -> Gateway:
-    """Note which keys a gateway has loaded: a next key is activated only after every gateway has it."""
-    gateway.acknowledged_kids, gateway.acknowledged_at = sorted(set(kids)), now
+    """Note which keys a gateway has loaded: a next key is activated only after every gateway has it.
+
+    A program may say the same every few minutes: the time is kept, and an event written for what is new alone.
+    """
+    said = sorted(set(kids))
+    is_known, gateway.acknowledged_kids, gateway.acknowledged_at = said == gateway.acknowledged_kids, said, now
+    if is_known:
+        gateway.save(update_fields=["acknowledged_at"])
+        return gateway
     with transaction.atomic():
         gateway.save(update_fields=["acknowledged_kids", "acknowledged_at"])
         detail = {"kids": gateway.acknowledged_kids}

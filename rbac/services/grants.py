@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -13,7 +13,7 @@ from authsvc.tenants.models import Principal
 from authsvc.web.caller import Caller
 from authsvc.web.problems import NotFound, ValidationFailed
 from rbac.models import Gateway, Grant, Role
-from rbac.services.administration import administration_in
+from rbac.services.administration import administration_in, require_confirmation
 from rbac.services.effective import require_may_hand_out
 from rbac.services.roles import checked_scopes
 from rbac.services.scopes import defined_scopes
@@ -28,11 +28,13 @@ def create_grant(
     gateway: Gateway | None = None,
     expires_at: datetime | None = None,
     reason: str = "",
+    confirmed: Collection[str] | None = None,
     now: datetime,
 ) -> Grant:
     """Give a role, or scopes, to a principal of the same environment; raises ``NotHeld`` or ``ValidationFailed``.
 
-    A scope of an administrator raises ``ReviewRequired`` where the tenant wants a second operator for it.
+    A scope of an administrator raises ``ReviewRequired`` where the tenant wants a second operator for it, else
+    ``ConfirmationRequired`` unless it is among ``confirmed``.
     """
     if expires_at is not None and expires_at <= now:
         raise ValidationFailed(errors={"expires_at": ["Choose a time in the future."]})
@@ -58,8 +60,10 @@ def create_grant(
         "expires_at": expires_at.isoformat() if expires_at else None,
         "reason": reason,
     }
-    if administration_in(caller, handed_out):
+    administration = administration_in(caller, handed_out)
+    if administration:
         require_second_operator(caller, Act.ADMIN_GRANT, detail)
+        require_confirmation(caller, administration, confirmed)
     with transaction.atomic():
         grant.save(force_insert=True)
         record(caller, "grant.created", subject_id=grant.id, detail=detail, now=now)

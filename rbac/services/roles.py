@@ -13,7 +13,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound, ValidationFailed
 from rbac.catalogue import PRESET_ROLES, lint
 from rbac.models import Grant, Role
-from rbac.services.administration import administration_in
+from rbac.services.administration import administration_in, require_confirmation
 from rbac.services.effective import require_may_hand_out
 from rbac.services.scopes import defined_scopes
 
@@ -65,12 +65,16 @@ def update_role(
     name: str | None = None,
     description: str | None = None,
     scopes: Sequence[str] | None = None,
+    confirmed: Collection[str] | None = None,
     now: datetime,
 ) -> Role:
-    """Change a role; its new scopes must be held by the caller, like those of a new one."""
+    """Change a role; its new scopes must be held by the caller, like those of a new one.
+
+    Making administrators of those who hold it raises ``RoleIsHeld`` or ``ConfirmationRequired``.
+    """
     with transaction.atomic():
         if scopes is not None:
-            _require_no_hidden_grant(caller, role, scopes)
+            _require_no_hidden_grant(caller, role, scopes, confirmed)
             role.scopes = checked_scopes(scopes, extra=defined_scopes(caller))
             require_may_hand_out(caller, role.scopes, gateway=None, now=now)
         if name is not None and name != role.name:
@@ -129,13 +133,17 @@ def checked_scopes(scopes: Sequence[str], *, field: str = "scopes", extra: Colle
     return list(dict.fromkeys(scopes))
 
 
-def _require_no_hidden_grant(caller: Caller, role: Role, scopes: Sequence[str]) -> None:
-    """Refuse what would make the holders of a role administrators where that needs a second operator."""
-    if caller.review_id or not administration_in(caller, set(scopes) - set(role.scopes)):
-        return
+def _require_no_hidden_grant(
+    caller: Caller, role: Role, scopes: Sequence[str], confirmed: Collection[str] | None
+) -> None:
+    """Refuse what would make the holders of a role administrators where that needs a second operator, or a word."""
+    administration = administration_in(caller, set(scopes) - set(role.scopes))
     living = Grant.objects.for_environment(caller).filter(role=role, revoked_at__isnull=True)
-    if Act.ADMIN_GRANT in acts_of(caller.tenant_id) and living.exists():
+    if caller.review_id or not administration or not living.exists():
+        return
+    if Act.ADMIN_GRANT in acts_of(caller.tenant_id):
         raise RoleIsHeld
+    require_confirmation(caller, administration, confirmed)
 
 
 def _require_free_name(caller: Caller, name: str) -> None:

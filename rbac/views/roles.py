@@ -95,6 +95,7 @@ class GrantList(ApiView):
             gateway=get_gateway(self.caller, gateway_id) if gateway_id else None,
             expires_at=fields.get("expires_at"),
             reason=fields.get("reason", ""),
+            confirmed=fields.get("confirm"),
             now=self.now,
         )
         return Response(GrantOutput(grant).data, status=201)

@@ -146,7 +146,13 @@ def test_approve_page_refuses_a_wrong_code_and_a_changed_request(world: World, a
 def test_grant_page_gives_and_takes_a_role(world: World, acme: Client) -> None:
     place = world.prod
     body = {"principal": place.reader["client_id"], "role": place.ids["role"], "gateway": "", "reason": "on call"}
-    assert prove(acme).post("/admin/rbac/grant/add/", body).status_code == 302
+    asked = prove(acme).post("/admin/rbac/grant/add/", body)
+    page = asked.content.decode()
+    assert (asked.status_code, "To confirm, repeat: authsvc:admin" in page) == (200, True)
+    assert '<input type="text" name="confirm"' in page
+    assert 'type="hidden" name="confirm"' in acme.get("/admin/rbac/grant/add/").content.decode()
+    assert not Grant.unscoped.filter(principal_id=place.reader["client_id"], role_id=place.ids["role"]).exists()
+    assert acme.post("/admin/rbac/grant/add/", {**body, "confirm": "authsvc:admin"}).status_code == 302
     grant = Grant.unscoped.filter(principal_id=place.reader["client_id"]).order_by("-created_at")[0]
     assert last_event("grant.created").subject_id == grant.id
     acme.post(f"/admin/rbac/grant/{grant.id}/do/revoke/", {"reason": "over"})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from django.test import Client
 
 from tests.admin.crawl import TOKEN
+from tests.live import ROOT
 from tests.world import World
 
 LOGIN = "/admin/login/"
@@ -50,6 +52,22 @@ def test_session_cookie_is_hidden_from_scripts_and_other_sites(world: World) -> 
     cookie = client.cookies["sessionid"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
+
+
+def test_pages_keep_nothing_in_the_browser_and_read_no_cookie() -> None:
+    ours = [*(ROOT / "templates").rglob("*.html"), *(ROOT / "authsvc" / "static").rglob("*.js")]
+    assert len(ours) >= 30
+    storage = re.compile(r"localStorage|sessionStorage|indexedDB|document\.cookie|caches\.open", re.IGNORECASE)
+    assert [file.name for file in ours if storage.search(file.read_text())] == []
+
+
+def test_every_cookie_is_hidden_from_scripts_and_over_https_sent_there_alone(world: World, settings: Any) -> None:
+    settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
+    client = Client()
+    client.get(LOGIN)
+    sign_in(client, world)
+    flags = {name: (bool(c["httponly"]), bool(c["secure"]), c["samesite"]) for name, c in client.cookies.items()}
+    assert flags == dict.fromkeys(("csrftoken", "sessionid"), (True, True, "Lax"))
 
 
 def test_session_id_changes_at_login(world: World) -> None:

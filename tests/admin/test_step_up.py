@@ -63,7 +63,7 @@ def on_membership(world: World) -> tuple[str, dict[str, str]]:
 GRAVE: dict[str, Act] = {
     "an administrator's grant": lambda world: (
         "/admin/rbac/grant/add/",
-        {"principal": world.prod.client_id, "role": admin_role(world), "reason": "on call"},
+        {"principal": world.prod.client_id, "role": admin_role(world), "confirm": "authsvc:admin"},
     ),
     "an administrator's role": lambda world: (
         "/admin/rbac/role/add/",

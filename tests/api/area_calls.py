@@ -89,6 +89,14 @@ IMPORT = {"format": "dotenv", "content": "GROQ_API_KEY=gsk_" + "a" * 52}
 COLLECTIONS = (
     Call("GET", "/me"),
     Call("GET", "/scopes"),
+    Call("GET", "/tenant"),
+    Call(
+        "POST",
+        "/tenant/suspend",
+        {"confirm": "acme", "reason": "broken into"},
+        event="tenant.suspended",
+        bad=(("confirm", {"confirm": "globex", "reason": "r"}), ("reason", {"confirm": "acme"})),
+    ),
     Call("GET", "/limits"),
     Call(
         "PUT",

@@ -41,6 +41,7 @@ BASES: dict[str, dict[str, Any]] = {
         "lease_id": None, "profile_id": "x", "outcome": "failure", "reason": "rate_limit", "message": "",
         "http_status": 429, "model": None, "retry_after": 1, "reset_at": None,
     },
+    "/tenant/suspend": {"confirm": "globex", "reason": "r"},
     "/tokens": {"principal_id": "x", "scopes": [], "audience": "", "ttl_seconds": 60},
     "/tokens/diagnose": {"token": "x", "gateway": "g"},
     "/invitations": {"invited": "n", "role": "auditor"},

@@ -42,7 +42,8 @@ class Page:
         self.folder, self.port = folder, free_port()
         self.commands = folder / "bin"
         self.commands.mkdir()
-        (self.commands / "authsvc-jwks").symlink_to(ROOT / "deploy" / "gateway" / "authsvc-jwks")
+        for program in ("authsvc-jwks", "authsvc-sync"):
+            (self.commands / program).symlink_to(ROOT / "deploy" / "gateway" / program)
         restart = self.commands / "systemctl"
         restart.write_text('#!/bin/sh\necho "$@" >> restarts\n')
         restart.chmod(0o700)
@@ -80,8 +81,8 @@ class Page:
 
 
 def test_page_followed_in_order_lists_the_granted_agent_alone(page: Page) -> None:
-    _, register, account, fetch, use, _ = _blocks("bash")
-    keep = 'printf "%s\\n" "CLIENT_ID=$CLIENT_ID" "CLIENT_SECRET=$CLIENT_SECRET" > client'
+    _, register, account, fetch, use, *_ = _blocks("bash")
+    keep = 'printf "%s\\n" "CLIENT_ID=$CLIENT_ID" "CLIENT_SECRET=$CLIENT_SECRET" "GATEWAY=$GATEWAY" > client'
     page.follow(register, account, f"{fetch}[ $? -eq 10 ]", keep)
     with page.agentos():
         listed = json.loads(page.follow(register.partition("GATEWAY=")[0], ". ./client", use))
@@ -89,13 +90,25 @@ def test_page_followed_in_order_lists_the_granted_agent_alone(page: Page) -> Non
 
 
 def test_page_rotation_restarts_only_when_the_file_changed(page: Page) -> None:
-    rotation = _blocks("bash")[-1]
+    rotation = _blocks("bash")[-3]
     file, restarts = page.folder / "jwks.json", page.folder / "restarts"
     file.write_text("old")
     page.follow(rotation)
     assert restarts.read_text() == "restart agentos\n"
     page.follow(rotation)
     assert restarts.read_text() == "restart agentos\n"
+
+
+def test_page_acknowledges_the_keys_after_the_restart(page: Page) -> None:
+    functions = _blocks("bash")[1].partition("GATEWAY=")[0]
+    token, sync = _blocks("bash")[-2:]
+    (page.folder / "jwks.json").write_text("old")
+    (page.folder / "restarts").unlink(missing_ok=True)
+    page.follow(functions, ". ./client", token, sync)
+    shown = 'curl -s -H "Authorization: Bearer $API_KEY" "$BASE/api/v1/gateways/$GATEWAY" | field acknowledged_kids'
+    kids = [key["kid"] for key in json.loads((page.folder / "jwks.json").read_text())["keys"]]
+    assert page.follow(functions, ". ./client", shown) == str(sorted(kids))
+    assert (page.folder / "restarts").read_text() == "restart agentos\n"
 
 
 def test_page_installs_what_its_program_needs() -> None:

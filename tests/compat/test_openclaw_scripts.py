@@ -242,6 +242,38 @@ def test_sync_writes_private_files_once(live: LiveServer, tmp_path: Path, python
     assert {key["use"] for key in json.loads(paths[2].read_text())["keys"]} == {"sig"}
 
 
+def test_sync_acknowledges_the_keys_as_the_gateway_once_it_was_restarted(live: LiveServer, tmp_path: Path) -> None:
+    path, restarts = tmp_path / "jwks.json", tmp_path / "restarts"
+    place = live.place("globex/dev")
+    token = tmp_path / "gateway-token"
+    token.write_text(place["gateway"]["token"])
+    token.chmod(0o600)
+
+    def run(command: str, *more: str, **settings: str) -> int:
+        wanted = ("--jwks", str(path), "--restart", command, "--changed-exit-code", "9", *more)
+        return _run(
+            SYNC, live, *wanted, AUTHSVC_GATEWAY_TOKEN_FILE=str(token), place="globex/dev", **settings
+        ).returncode
+
+    def kids(field: str) -> set[str]:
+        return set(_send(live, "GET", f"/gateways/{place['gateway']['id']}", place="globex/dev")[field])
+
+    assert run("false") == 1
+    written = {key["kid"] for key in json.loads(path.read_text())["keys"]}
+    assert (kids("fetched_kids"), kids("acknowledged_kids")) == (written, set())
+    assert run(f"touch {restarts}") == 0
+    assert (restarts.exists(), kids("acknowledged_kids")) == (True, written)
+    path.unlink()
+    assert run("true", AUTHSVC_TOKEN="") == 9  # the gateway's token alone is enough for the key set
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["gateway-token", "jwks.json", "restarts"]
+
+
+def test_sync_with_another_proof_acknowledges_nothing(live: LiveServer, tmp_path: Path) -> None:
+    assert _run(SYNC, live, "--jwks", str(tmp_path / "jwks.json"), place="globex/prod").returncode == 0
+    gateway = _send(live, "GET", f"/gateways/{live.place('globex/prod')['gateway']['id']}", place="globex/prod")
+    assert gateway["acknowledged_kids"] == []
+
+
 def test_sync_keeps_what_it_does_not_own(live: LiveServer, tmp_path: Path) -> None:
     _store(live, "keep-llm", value="keep-secret-1")
     path, lines = tmp_path / "auth-profiles.json", tmp_path / ".env"

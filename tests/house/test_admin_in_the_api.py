@@ -57,6 +57,7 @@ SAME = {
     "auditevent page chains": "GET audit/checkpoints",
     "tenant do four-eyes": "PUT four-eyes",
     "tenant do limits": "PUT limits",
+    "tenant do suspend": "POST tenant/suspend",
     "tokenpolicy do change": "PATCH token-policy",
     "devicepolicy add": "PATCH devices/policy",
     "devicepolicy do change": "PATCH devices/policy",
@@ -75,8 +76,7 @@ SAME = {
 NOT_IN_THE_API = {
     "environment add": PLATFORM,
     "tenant add": PLATFORM,
-    "tenant do suspend": PLATFORM,
-    "tenant do resume": PLATFORM,
+    "tenant do resume": "nothing of a suspended tenant is answered; the command tenants does it",
     "tenant do require-mfa": PERSON,
     "tenant do release-mfa": PERSON,
     "tenant page onboard": PLATFORM,

@@ -13,7 +13,13 @@ from tests.live import ROOT
 
 DEPLOY = ROOT / "deploy"
 PROXIES = ["nginx/gateway.conf.template", "traefik/gateway.yml", "caddy/Caddyfile", "envoy/gateway.yaml"]
-YAML = ["compose/compose.yaml", "kubernetes/authsvc.yaml", "traefik/gateway.yml", "envoy/gateway.yaml"]
+YAML = [
+    "compose/compose.yaml",
+    "compose/agentos.yaml",
+    "kubernetes/authsvc.yaml",
+    "traefik/gateway.yml",
+    "envoy/gateway.yaml",
+]
 SETTING = re.compile(r"\b((?:AUTHSVC_[A-Z_]+|REDIS_URL|DATABASE_URL|API_RATE_LIMIT|SENSITIVE_RATE_LIMIT)(?:_FILE)?)\b")
 NOT_SETTINGS = {"AUTHSVC_ADDRESS", "AUTHSVC_HOST"}  # placeholders of the nginx template
 
