@@ -10,7 +10,7 @@ from authsvc.operators.models import (
     RecoveryCodes,
     UsedChallenge,
 )
-from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
+from authsvc.tenants.models import AllowedOrigin, Environment, Membership, Operator, Principal, Tenant
 from authsvc.tenants.review_models import Review
 from authsvc.tokens.models import (
     ApiKey,
@@ -25,6 +25,7 @@ from authsvc.vault.models import DataKey, IdempotentReply
 from authsvc.web.limit_models import LimitBucket
 
 __all__ = [
+    "AllowedOrigin",
     "ApiKey",
     "AuditCheckpoint",
     "AuditEvent",

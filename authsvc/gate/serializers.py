@@ -366,3 +366,16 @@ class LimitsOutput(serializers.Serializer[Any]):
     sensitive_limit = serializers.IntegerField(allow_null=True)
     in_force = serializers.DictField(child=serializers.IntegerField())
     bounds = serializers.DictField(child=serializers.ListField(child=serializers.IntegerField()))
+
+
+class OriginsInput(StrictSerializer):
+    """The whole list; an empty one leaves the service's own origins."""
+
+    origins = serializers.ListField(child=TextField(max_length=200), max_length=50)
+
+
+class OriginsOutput(serializers.Serializer[Any]):
+    """What the tenant lists, and what the service lists for everybody."""
+
+    origins = serializers.ListField(child=serializers.CharField())
+    of_the_service = serializers.ListField(child=serializers.CharField())

@@ -54,6 +54,7 @@ SAME = {
     "auditevent page chains": "GET audit/checkpoints",
     "tenant do four-eyes": "PUT four-eyes",
     "tenant do limits": "PUT limits",
+    "tenant do origins": "PUT origins",
     "tokenpolicy do change": "PATCH token-policy",
     "devicepolicy add": "PATCH devices/policy",
     "devicepolicy do change": "PATCH devices/policy",

@@ -18,6 +18,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/tenants/scoping.py",  # where it is defined
     "authsvc/tenants/services.py",  # an issuer's address and an operator's memberships come before any tenant
     "authsvc/tenants/known.py",  # an issuer's address comes before any tenant
+    "authsvc/tenants/origins.py",  # a browser names its origin before any proof
     "authsvc/tenants/admin_site.py",  # lists what an operator's memberships allow
     "authsvc/tokens/api_keys.py",  # the key says whose it is
     "authsvc/tokens/services.py",  # the kid says whose it is
