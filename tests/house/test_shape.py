@@ -188,6 +188,7 @@ def test_clock_is_read_at_the_edge_alone() -> None:
         "authsvc/tenants/sign_in.py",
         "profiles/admin_pages/",
         "devices/admin_pages/",
+        "rbac/admin_pages/",
         "authsvc/web/limit_middleware.py",  # runs before any view
     )
     assert {name for name in readers if not name.startswith(edges) and not name.endswith("admin.py")} == set()

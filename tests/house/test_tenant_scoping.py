@@ -36,6 +36,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/gate/admin_pages/reviews.py",  # counts within an operator's tenants
     "authsvc/gate/admin_pages/issue_token.py",  # within an operator's environments
     "authsvc/gate/views/device_page.py",  # within an operator's tenants, by the code a person types
+    "rbac/admin_pages/pairings.py",  # counts within an operator's tenants
     "rbac/admin_pages/roles.py",  # finds the environment of a chosen row, then asks for its membership
     "devices/services/authenticate.py",  # the device's id and proof say whose it is
     "devices/services/enrolment_codes.py",  # the code says whose it is
