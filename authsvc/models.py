@@ -1,6 +1,6 @@
 """Gathers the models of the ground floors, so that they share the app label ``authsvc``."""
 
-from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
+from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead, DecisionTally, RightsReach
 from authsvc.operators.models import (
     Authenticator,
     Invitation,
@@ -32,6 +32,7 @@ __all__ = [
     "AuditHead",
     "Authenticator",
     "DataKey",
+    "DecisionTally",
     "Environment",
     "IdempotentReply",
     "Invitation",
@@ -47,6 +48,7 @@ __all__ = [
     "RefreshFamily",
     "RefreshToken",
     "Review",
+    "RightsReach",
     "SigningKey",
     "Tenant",
     "TokenPolicy",

@@ -60,7 +60,7 @@ def waiting_senders(operator: Operator, place: Environment | None) -> Attention:
     """Return how many senders were given a code and wait."""
     rows = in_sight(ChannelPairing.unscoped.filter(waiting()), operator, place)
     url = reverse("admin:rbac_channelpairing_changelist") + "?pairing=waiting"
-    return Attention(rows.count(), "senders wait with a pairing code", url, "No sender waits with a pairing code.")
+    return Attention(rows, "senders wait with a pairing code", url, "No sender waits with a pairing code.")
 
 
 @admin.register(ChannelPairing)

@@ -9,8 +9,11 @@ from django.contrib.admin.utils import quote
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from authsvc.audit.figures import keep_figures
+from authsvc.audit.models import RightsReach
+from authsvc.audit.record import record
 from authsvc.tokens.models import ApiKey
-from profiles.models import Credential
+from profiles.models import Credential, OAuthRefresh
 from tests.world import World
 
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
@@ -94,3 +97,56 @@ def test_search_without_a_hit_says_what_to_type(world: World, acme: Client) -> N
     for text in ("no such thing", "", "\x00", "%", "é" * 500):
         assert acme.get("/admin/search/", {"q": text}).status_code == 200
     assert "Nothing found" in acme.get("/admin/search/", {"q": "no such thing"}).content.decode()
+
+
+def test_charts_show_decisions_verdicts_leases_and_reach_with_links(world: World, acme: Client, now: datetime) -> None:
+    place = world.prod
+    assert place.api().post("/credentials/resolve", {"provider": "anthropic"}).status_code == 200
+    question = {"token": place.api_key, "scope": "profiles:read"}
+    for asked in (question, question, {**question, "token": "x"}):
+        assert place.api().post("/decide", asked).status_code == 200
+    keep_figures()
+    RightsReach(tenant_id=place.environment().tenant_id, changes=1, milliseconds=210, measured_at=now).save()
+    acme.post("/admin/place/", {"place": place.environment().id})
+    page = acme.get("/admin/").content.decode()
+    for text in (
+        "2 allowed, 1 denied",
+        'class="bar-good"',
+        "every credential is fine",
+        "0.21 s",
+    ):
+        assert text in page, text
+    assert "style=" not in page[page.index('class="charts"') : page.index("Recent events")]
+    audit = acme.get("/admin/authsvc/auditevent/?area=decision&since=day").content.decode()
+    assert "?area=decision&amp;since=day" in page
+    assert "decision.denied" in audit
+    assert "/admin/profiles/lease/?provider=anthropic&amp;lease=living" in page
+    assert "1 lease" in acme.get("/admin/profiles/lease/?provider=anthropic&lease=living").content.decode()
+    status = f"/admin/profiles/profile/status/?environment={place.environment().id}"
+    assert status in page
+    assert "Every credential is fine" in acme.get(status).content.decode()
+    Credential.unscoped.filter(id=place.ids["credential"]).update(kind="token", expires_at_ms=1_000)
+    assert "a credential is expired or missing" in acme.get("/admin/").content.decode()
+    assert "A credential is expired" in acme.get(status).content.decode()
+
+
+def test_charts_of_another_tenant_show_nothing_of_it(world: World, globex: Client) -> None:
+    assert world.prod.api().post("/decide", {"token": "x", "scope": "profiles:read"}).status_code == 200
+    keep_figures()
+    page = globex.get("/admin/").content.decode()
+    assert "Nobody asked for a decision" in page
+    assert "No lease is alive" in page
+    assert "acme" not in page
+
+
+def test_anomalies_and_failed_logins_lead_to_their_rows(world: World, acme: Client, now: datetime) -> None:
+    row = Credential.unscoped.get(id=world.prod.ids["credential"])
+    owner = {name: getattr(row, name) for name in ("tenant_id", "environment_id", "profile_id")}
+    OAuthRefresh(**owner, failed_version=row.version, failure_reason="invalid_grant", is_terminal=True).save()
+    detail = {"reason": "two places at once"}
+    record(world.prod.caller(), "device.clone_suspected", subject_id="dev_copy", detail=detail, now=now)
+    page = acme.get("/admin/").content.decode()
+    assert "1</strong> anomalies within a day" in page
+    assert "1</strong> logins can no longer be refreshed" in page
+    assert "dev_copy" in acme.get("/admin/authsvc/auditevent/?anomaly=any&since=day").content.decode()
+    assert quote(row.profile_id) in acme.get("/admin/profiles/profile/?health=failed").content.decode()

@@ -44,6 +44,8 @@ MAY_BE_UNSCOPED = {
     "devices/admin_pages/inbox.py",  # within an operator's environments
     "devices/admin.py",  # counts within an operator's tenants
     "profiles/admin.py",  # the same
+    "profiles/admin_pages/figures.py",  # counts within an operator's tenants
+    "profiles/services/verdicts.py",  # environments an operator was let into
     "profiles/refresh.py",  # the worker's step over logins of every environment
 }
 ADMIN_LISTS = "authsvc/tenants/admin_base.py"  # one base for every model: it narrows the list to an operator's tenants

@@ -65,7 +65,7 @@ def waiting_reviews(operator: Operator, place: Environment | None) -> Attention:
     """Return how many requests of others wait for this operator."""
     rows = in_sight(waiting(Review.unscoped.exclude(requested_by=operator.id)), operator, place)
     url = reverse("admin:authsvc_review_changelist") + "?state=waiting"
-    return Attention(rows.count(), "requests wait for a second operator", url, "Nothing waits for a second operator.")
+    return Attention(rows, "requests wait for a second operator", url, "Nothing waits for a second operator.")
 
 
 def _is_open(row: Review) -> bool:

@@ -150,7 +150,7 @@ def keys_waiting(operator: Operator, place: Environment | None) -> Attention:
     """Return how many next keys wait to sign."""
     rows = in_sight(SigningKey.unscoped.filter(state=SigningKeyState.NEXT), operator, place)
     url = reverse("admin:authsvc_signingkey_changelist") + "?state__exact=next"
-    return Attention(rows.count(), "signing keys wait to be used", url, "No signing key waits.")
+    return Attention(rows, "signing keys wait to be used", url, "No signing key waits.")
 
 
 def _who_has(key: SigningKey) -> list[str]:

@@ -141,7 +141,7 @@ def keys_due(operator: Operator, place: Environment | None) -> Attention:
     """Return how many keys and secrets are due for rotation."""
     rows = in_sight(ApiKey.unscoped.filter(due_for_rotation()), operator, place)
     url = reverse("admin:authsvc_apikey_changelist") + "?rotation=due"
-    return Attention(rows.count(), "keys and secrets are due for rotation", url, "Every secret is young enough.")
+    return Attention(rows, "keys and secrets are due for rotation", url, "Every secret is young enough.")
 
 
 @calls_for_attention
@@ -149,7 +149,7 @@ def keys_unused(operator: Operator, place: Environment | None) -> Attention:
     """Return how many keys and secrets nobody used for long."""
     rows = in_sight(ApiKey.unscoped.filter(unused()), operator, place)
     url = reverse("admin:authsvc_apikey_changelist") + "?rotation=unused"
-    return Attention(rows.count(), "keys were unused for 90 days: revoke them?", url, "Every key was used lately.")
+    return Attention(rows, "keys were unused for 90 days: revoke them?", url, "Every key was used lately.")
 
 
 class RotateForm(forms.Form):
