@@ -21,13 +21,13 @@ from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
+from authsvc.web.qr import draw
+from authsvc.web.qr_codewords import fits
 from devices.admin_pages import codes, policy  # noqa: F401 - importing registers the pages
 from devices.admin_pages.bulk import SCOPE, reject_many
 from devices.admin_pages.inbox import assess, timeline_of
 from devices.codes import approval_address
 from devices.models import Device
-from devices.qr import draw
-from devices.qr_codewords import fits
 from devices.services.lifecycle import (
     approve_device,
     reject_device,
