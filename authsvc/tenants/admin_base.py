@@ -79,6 +79,7 @@ class Panel:
     text: str = ""
     when_empty: str = "Nothing yet."
     url: str = ""
+    url_text: str = "All of them"
 
 
 ShowsPanels = Callable[[HttpRequest, Any], Sequence[Panel]]

@@ -126,7 +126,13 @@ def test_bulk_action_with_foreign_ids_changes_nothing(
     before, traces = AuditEvent.objects.filter(tenant_id=theirs.id).count(), traces_of(theirs)
     for model, row_id in example_ids(theirs).items():
         page = pages()[model]
-        actions = [*page.get_actions(_request_of(globex)), "delete_selected", "reject_devices"]
+        actions = [
+            *page.get_actions(_request_of(globex)),
+            "delete_selected",
+            "reject_devices",
+            "revoke_keys",
+            "revoke_tokens",
+        ]
         url = next(item.url for item in addresses(model, row_id) if item.name.endswith("_changelist"))
         for action in actions:
             body = {

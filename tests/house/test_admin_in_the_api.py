@@ -11,6 +11,8 @@ SAME = {
     "apikey do rotate": "POST service-accounts/<id:account_id>/keys/<id:key_id>/rotate",
     "apikey do revoke": "DELETE service-accounts/<id:account_id>/keys/<id:key_id>",
     "apikey do never-expire": "POST service-accounts/<id:account_id>/keys/<id:key_id>/never-expire",
+    "apikey bulk revoke_keys": "DELETE service-accounts/<id:account_id>/keys/<id:key_id>",
+    "issuedtoken bulk revoke_tokens": "DELETE tokens/<id:jti>",
     "channelpolicy add": "POST channels",
     "channelpolicy do edit": "PATCH channels/<id:channel_id>",
     "channelpolicy do delete": "DELETE channels/<id:channel_id>",
