@@ -173,7 +173,7 @@ def place_to_look_at(live: LiveServer) -> dict[str, Any]:
         call(live, "acme/prod", "POST", "/decide", {"token": "x" * (number + 1), "scope": "profiles:read"})
     call(live, "acme/prod", "POST", "/credentials/resolve", {"provider": "anthropic"})
     event = call(live, "acme/prod", "GET", "/audit?limit=1")["results"][0]
-    return {**place, "environment_id": event["environment_id"], "tenant_id": event["tenant_id"]}
+    return {**place, "environment_id": event["environment_id"]}
 
 
 def call(live: LiveServer, name: str, method: str, path: str, body: Any = None) -> Any:

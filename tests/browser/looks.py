@@ -42,7 +42,6 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         "channel-import": "/admin/rbac/channelpolicy/import/",
         "pairings": "/admin/rbac/channelpairing/",
         "api-key": f"/admin/rbac/serviceaccount/{place['client_id']}/do/api-key/",
-        "tenant-origins": f"/admin/authsvc/tenant/{place['tenant_id']}/do/origins/",
         "second-factor": "/admin/second-factor/",
         "sessions": "/admin/sessions/",
         "status": "/admin/profiles/profile/status/?environment=" + place["environment_id"],
