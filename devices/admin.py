@@ -101,6 +101,7 @@ def waiting_devices(operator: Operator, place: Environment | None) -> Attention:
 class DeviceAdmin(HouseAdmin):
     """Machines that ask to join, and those that did."""
 
+    when_empty = "No device is here yet. One that asks to join appears here and waits for approval."
     list_display = (
         "name",
         "status",

@@ -140,6 +140,7 @@ def ending_credentials(operator: Operator, place: Environment | None) -> list[At
 class ProfileAdmin(HouseAdmin):
     """Named slots of provider credentials."""
 
+    when_empty = "No credential is stored here yet. Paste one, or import the file of a gateway."
     list_display = ("key", "kind", "fingerprint", "last_four", "where", "agent", "state", "last_used_at")
     list_filter = (PlaceFilter, HealthFilter, "state", "kind")
     search_fields = ("id", "key", "provider")
@@ -300,7 +301,8 @@ class ProfileAdmin(HouseAdmin):
 class LeaseAdmin(HouseAdmin):
     """Who was handed which credential, and until when."""
 
-    list_display = ("id", "profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
+    when_empty = "Nothing was handed out yet. A gateway gets a credential from POST /api/v1/credentials/resolve."
+    list_display = ("profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
     list_filter = (PlaceFilter, LivingFilter, ProviderFilter)
     search_fields = ("id", "=principal_id", "=profile__id", "=profile__key")
     list_select_related = ("profile", "environment__tenant")

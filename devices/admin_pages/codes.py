@@ -48,6 +48,7 @@ class EnrolmentCodeForm(forms.Form):
 class EnrolmentCodeAdmin(HouseAdmin):
     """Permission, given beforehand, for devices to join without anybody watching."""
 
+    when_empty = "No enrolment code is here yet. Make one to let several devices join without waiting."
     list_display = ("name", "where", "last_four", "uses", "maximum_uses", "trust_level", "expires_at", "revoked_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "name")

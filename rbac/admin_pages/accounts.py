@@ -12,6 +12,7 @@ from django.utils.http import urlencode
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction, ShownOnce
 from authsvc.tenants.admin_filters import PlaceFilter
+from authsvc.tenants.admin_site import caller_in, holds
 from authsvc.tenants.models import PrincipalState
 from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.caller import Caller
@@ -44,7 +45,12 @@ class KeyForm(forms.Form):
     name = forms.CharField(max_length=200, required=False)
     scopes = ScopesText(required=False, help_text="Narrow the key to these; empty means all the account holds.")
     life = forms.TypedChoiceField(
-        coerce=int, choices=LIVES, initial=30, help_text="For one that never ends, its own page has a button: say why."
+        coerce=int,
+        choices=LIVES,
+        initial=30,
+        required=False,
+        empty_value=30,
+        help_text="For one that never ends, its own page has a button: say why.",
     )
     expires_at = forms.DateTimeField(required=False, help_text="UTC, e.g. 2027-01-31 12:00; instead of the above.")
     address_ranges = ScopesText(
@@ -62,6 +68,7 @@ class ClientSecretForm(forms.Form):
 class ServiceAccountAdmin(HouseAdmin):
     """Programs that call us."""
 
+    when_empty = "No service account is here yet. Add one, grant it a role, then issue it a key."
     list_display = ("name", "id", "where", "state", "created_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "principal__name")
@@ -168,7 +175,7 @@ class ServiceAccountAdmin(HouseAdmin):
     )
 
 
-def proofs_panel(_request: HttpRequest, row: ServiceAccount) -> list[Panel]:
+def proofs_panel(request: HttpRequest, row: ServiceAccount) -> list[Panel]:
     """Return what the account may show, the longest unused first, and where a token is issued to it."""
     keys = ApiKey.objects.for_tenant(row.tenant_id).filter(principal=row.principal, revoked_at__isnull=True)
     newest = sorted(keys[:MOST_KEYS], key=lambda key: key.last_used_at or key.created_at)
@@ -177,7 +184,8 @@ def proofs_panel(_request: HttpRequest, row: ServiceAccount) -> list[Panel]:
         + (f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used")
         for key in newest
     ]
-    url = reverse("admin:authsvc_issuedtoken_add") + f"?{urlencode({'account': row.pk})}"
+    may_issue = holds(caller_in(request, row.environment), "tokens:issue")
+    url = reverse("admin:authsvc_issuedtoken_add") + f"?{urlencode({'account': row.pk})}" if may_issue else ""
     return [Panel("Its keys and secrets", lines, when_empty="It has none.", url=url, url_text="Issue it a token")]
 
 

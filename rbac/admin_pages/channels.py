@@ -31,19 +31,19 @@ from rbac.services.gateways import get_gateway
 from rbac.services.pairing import pending_pairings
 
 DIRECT_WORDS = {
-    DirectPolicy.PAIRING: "pairing: a stranger gets a code, somebody here approves it",
-    DirectPolicy.ALLOWLIST: "allowlist: only who is listed",
-    DirectPolicy.OPEN: "open: everybody, together with the line user *",
+    DirectPolicy.PAIRING: "pairing: by a code you approve",
+    DirectPolicy.ALLOWLIST: "allowlist: who is listed",
+    DirectPolicy.OPEN: "open: all, with a line user *",
     DirectPolicy.DISABLED: "disabled: nobody",
 }
 GROUP_WORDS = {
-    GroupPolicy.ALLOWLIST: "allowlist: only who or what is listed",
-    GroupPolicy.OPEN: "open: everybody, together with a line that ends with *",
+    GroupPolicy.ALLOWLIST: "allowlist: who or what is listed",
+    GroupPolicy.OPEN: "open: all, with a line ending in *",
     GroupPolicy.DISABLED: "disabled: nobody",
 }
 GATE_WORDS = {
-    GroupGate.EITHER: "either: a listed place or a listed person is enough",
-    GroupGate.BOTH: "both: a listed person in a listed place",
+    GroupGate.EITHER: "either: a listed place or person",
+    GroupGate.BOTH: "both: a listed person there",
 }
 
 
@@ -95,6 +95,9 @@ class ChannelForm(ChannelChangeForm):
 class ChannelPolicyAdmin(HouseAdmin):
     """Who outside may speak through which channel."""
 
+    when_empty = (
+        "No channel has a policy, so nobody may speak through any. Add one, or import the settings of a gateway."
+    )
     change_list_template = "admin/channel_list.html"
     list_display = ("__str__", "gateway", "where", "dm_policy", "group_policy", "listed")
     list_filter = (PlaceFilter, "channel")

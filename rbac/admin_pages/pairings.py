@@ -67,6 +67,7 @@ def waiting_senders(operator: Operator, place: Environment | None) -> Attention:
 class ChannelPairingAdmin(HouseAdmin):
     """Who asked to write through a channel. The codes are stored as hashes and shown to nobody here."""
 
+    when_empty = "Nobody asked to pair. A sender gets a code where a channel policy says pairing."
     list_display = ("sender_id", "name", "policy", "where", "state", "created_at", "expires_at")
     list_filter = (PlaceFilter, WaitingFilter)
     search_fields = ("id", "=sender_id", "name", "=policy__id")

@@ -12,8 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from authsvc.audit.figures import keep_figures
 from authsvc.audit.models import RightsReach
 from authsvc.audit.record import record
+from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tokens.models import ApiKey
 from profiles.models import Credential, OAuthRefresh
+from rbac.models import Grant
+from tests.admin.crawl import pages
 from tests.world import World
 
 LONG_AGO = datetime(2025, 1, 1, tzinfo=UTC)
@@ -150,3 +153,19 @@ def test_anomalies_and_failed_logins_lead_to_their_rows(world: World, acme: Clie
     assert "1</strong> logins can no longer be refreshed" in page
     assert "dev_copy" in acme.get("/admin/authsvc/auditevent/?anomaly=any&since=day").content.decode()
     assert quote(row.profile_id) in acme.get("/admin/profiles/profile/?health=failed").content.decode()
+
+
+def test_empty_list_says_what_to_do_next_and_an_unmatched_filter_that_it_is_one(world: World, acme: Client) -> None:
+    address = "/admin/rbac/channelpairing/"
+    assert "Nobody asked to pair" in acme.get(address).content.decode()
+    assert "Nothing here matches" in acme.get(address, {"q": "nobody"}).content.decode()
+    assert "Nothing here matches" in acme.get("/admin/profiles/profile/", {"health": "expired"}).content.decode()
+    Grant.objects.for_tenant(world.prod.environment().tenant_id).delete()
+    page = acme.get("/admin/rbac/grant/").content.decode()
+    assert "Nobody holds a role here yet" in page
+    assert "Add the first one" in page
+
+
+def test_every_list_has_a_sentence_of_its_own_for_when_it_is_empty() -> None:
+    sentences = [page.when_empty for page in pages().values() if page.when_empty != HouseAdmin.when_empty]
+    assert len(sentences) == len(set(sentences)) >= 16

@@ -27,6 +27,8 @@ def theirs(world: World) -> Tenant:
     assert made.status_code == 201
     review = {"act": "relaxation", "fields": {"acts": ["trust"]}}
     assert world.prod.api().post("/reviews", review).status_code == 201
+    channel = world.prod.api().post("/channels", {"channel": "signal", "dm_policy": "pairing"}).json()
+    assert world.prod.api().post(f"/channels/{channel['id']}/pairing", {"sender": world.prod.marker}).status_code == 201
     assert set(example_ids(Tenant.objects.get(slug="acme"))) == set(pages())
     return Tenant.objects.get(slug="acme")
 

@@ -90,6 +90,7 @@ def anomalies(operator: Operator, place: Environment | None) -> list[Attention]:
 class AuditEventAdmin(HouseAdmin):
     """What happened; nobody changes it."""
 
+    when_empty = "Nothing happened here yet. Every change and every denial appears here."
     list_display = ("occurred_at", "event_type", "actor_kind", "actor_id", "subject_id", "tenant", "sequence")
     list_filter = (TenantFilter, AreaFilter, SinceFilter, AnomalyFilter, "actor_kind")
     change_list_template = "admin/audit_list.html"

@@ -43,6 +43,7 @@ def in_prod(row: Any, _fields: Fields) -> bool:
 class SigningKeyAdmin(HouseAdmin):
     """Keys that sign access tokens; the private half is sealed and shown nowhere."""
 
+    when_empty = "No signing key is here yet. One is made with the environment."
     list_display = ("kid", "algorithm", "state", "where", "created_at", "activated_at", "retire_at")
     list_filter = (PlaceFilter, "state", "algorithm")
     list_select_related = ("environment__tenant",)

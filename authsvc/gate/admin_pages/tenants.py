@@ -86,6 +86,7 @@ class FourEyesForm(forms.Form):
 class TenantAdmin(PlatformAdmin):
     """The customer boundary."""
 
+    when_empty = "No tenant is here yet. Add one; it comes with dev and prod."
     tenant_lookup = "id"
     list_display = ("slug", "name", "state", "created_at")
     search_fields = ("slug", "name", "id")
@@ -224,6 +225,7 @@ class EnvironmentForm(forms.Form):
 class EnvironmentAdmin(PlatformAdmin):
     """dev, prod, and named thirds."""
 
+    when_empty = "No environment is here yet. Adding a tenant makes dev and prod."
     list_display = ("__str__", "id", "created_at")
     list_filter = (TenantFilter,)
     list_select_related = ("tenant",)

@@ -69,6 +69,7 @@ def ends_in(expires_at: datetime | None, revoked_at: datetime | None) -> str:
 class IssuedTokenAdmin(HouseAdmin):
     """Access tokens that were issued; the tokens themselves are not stored."""
 
+    when_empty = "No token was issued here yet. Programs get one at the token endpoint; you can issue one by hand."
     list_display = ("id", "principal", "audience", "scopes", "where", "created_at", "ends")
     list_filter = (PlaceFilter, LifeFilter, "grant_type")
     actions = ("revoke_tokens",)
@@ -212,6 +213,7 @@ class RotateForm(forms.Form):
 class ApiKeyAdmin(HouseAdmin):
     """Long opaque proofs: API keys, gateway tokens, client and device secrets. Only keyed hashes are stored."""
 
+    when_empty = "No key or secret is here yet. Issue one on the page of a service account or a gateway."
     list_display = ("looks_like", "kind", "principal", "carries", "where", "ends", "last_used")
     list_filter = (PlaceFilter, LifeFilter, RotationFilter, "kind")
     actions = ("revoke_keys",)
