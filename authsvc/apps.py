@@ -10,8 +10,9 @@ class AuthsvcConfig(AppConfig):
     name = "authsvc"
 
     def ready(self) -> None:
-        """Register the numbered start-up checks."""
+        """Register the numbered start-up checks, and who may read answers in a browser."""
         from authsvc.ops import checks  # noqa: F401, PLC0415 - importing registers them
+        from authsvc.tenants import origins  # noqa: F401, PLC0415 - importing registers its receiver
 
 
 class AuthsvcAdminConfig(AdminConfig):

@@ -1,6 +1,6 @@
 """Gathers the models of the ground floors, so that they share the app label ``authsvc``."""
 
-from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead
+from authsvc.audit.models import AuditCheckpoint, AuditEvent, AuditHead, DecisionTally, RightsReach
 from authsvc.operators.models import (
     Authenticator,
     Invitation,
@@ -10,7 +10,7 @@ from authsvc.operators.models import (
     RecoveryCodes,
     UsedChallenge,
 )
-from authsvc.tenants.models import Environment, Membership, Operator, Principal, Tenant
+from authsvc.tenants.models import AllowedOrigin, Environment, Membership, Operator, Principal, Tenant
 from authsvc.tenants.review_models import Review
 from authsvc.tokens.models import (
     ApiKey,
@@ -25,12 +25,14 @@ from authsvc.vault.models import DataKey, IdempotentReply
 from authsvc.web.limit_models import LimitBucket
 
 __all__ = [
+    "AllowedOrigin",
     "ApiKey",
     "AuditCheckpoint",
     "AuditEvent",
     "AuditHead",
     "Authenticator",
     "DataKey",
+    "DecisionTally",
     "Environment",
     "IdempotentReply",
     "Invitation",
@@ -46,6 +48,7 @@ __all__ = [
     "RefreshFamily",
     "RefreshToken",
     "Review",
+    "RightsReach",
     "SigningKey",
     "Tenant",
     "TokenPolicy",

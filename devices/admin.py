@@ -21,13 +21,13 @@ from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_site import Attention, calls_for_attention, in_sight
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
+from authsvc.web.qr import draw
+from authsvc.web.qr_codewords import fits
 from devices.admin_pages import codes, policy  # noqa: F401 - importing registers the pages
 from devices.admin_pages.bulk import SCOPE, reject_many
 from devices.admin_pages.story import last_decisions, story_of
 from devices.codes import approval_address
 from devices.models import Device
-from devices.qr import draw
-from devices.qr_codewords import fits
 from devices.services.clones import look_copied
 from devices.services.inbox import MOST_WAITING, assess, riskiest_first
 from devices.services.lifecycle import (
@@ -114,6 +114,7 @@ def copied_devices(operator: Operator, place: Environment | None) -> Attention:
 class DeviceAdmin(HouseAdmin):
     """Machines that ask to join, and those that did."""
 
+    when_empty = "No device is here yet. One that asks to join appears here and waits for approval."
     list_display = (
         "name",
         "status",

@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -22,11 +22,21 @@ from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
 from profiles.admin_pages import provider_entries  # noqa: F401 - importing registers the page
+from profiles.admin_pages.figures import LivingFilter, ProviderFilter
 from profiles.admin_pages.health import status_page
 from profiles.admin_pages.moving_in import import_page
 from profiles.admin_pages.outlook import outlook_page
 from profiles.admin_pages.shape_hint import hint_of
-from profiles.models import DEFAULT_AGENT, KIND_CHOICES, Credential, CredentialState, Lease, Profile, ProfileState
+from profiles.models import (
+    DEFAULT_AGENT,
+    KIND_CHOICES,
+    Credential,
+    CredentialState,
+    Lease,
+    OAuthRefresh,
+    Profile,
+    ProfileState,
+)
 from profiles.providers import Kind
 from profiles.services.ledger import LEDGER_DAYS, usage_ledger
 from profiles.services.probe import ProbeOutcome, probe_profile
@@ -81,10 +91,12 @@ class HealthFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Return what a credential may need."""
-        return [("expired", "expired"), ("expiring", "ends within a day")]
+        return [("expired", "expired"), ("expiring", "ends within a day"), ("failed", "can no longer be refreshed")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the profiles in that state."""
+        if self.value() == "failed":
+            return queryset.filter(id__in=failed_logins().values("id"))
         if self.value() not in {"expired", "expiring"}:
             return queryset
         return queryset.filter(id__in=ending(is_over=self.value() == "expired").values("profile_id"))
@@ -105,27 +117,25 @@ def ending(*, is_over: bool) -> QuerySet[Credential]:
     return current.filter(expires_at_ms__gte=now_ms, expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
 
 
+def failed_logins() -> QuerySet[Profile]:
+    """Return the active profiles whose present login its provider will not refresh any more."""
+    versions = Credential.unscoped.filter(profile=OuterRef("profile"), version=OuterRef("failed_version"))
+    ended = OAuthRefresh.unscoped.filter(Exists(versions.filter(state=CredentialState.CURRENT)), is_terminal=True)
+    return Profile.unscoped.filter(state=ProfileState.ACTIVE, id__in=ended.values("profile"))
+
+
 @calls_for_attention
 def ending_credentials(operator: Operator, place: Environment | None) -> list[Attention]:
-    """Return how many credentials have ended and how many end within a day, in one question."""
-    now_ms = int(timezone.now().timestamp() * 1000)
-    rows = in_sight(refreshless(), operator, place).filter(expires_at_ms__lt=now_ms + SOON_SECONDS * 1000)
-    counts = rows.aggregate(
-        expired=Count("pk", filter=Q(expires_at_ms__lt=now_ms)),
-        expiring=Count("pk", filter=Q(expires_at_ms__gte=now_ms)),
-    )
+    """Return how many credentials have ended, end within a day, or can no longer be refreshed."""
     url = reverse("admin:profiles_profile_changelist") + "?health="
+    expired, expiring, failed = (
+        in_sight(rows, operator, place) for rows in (ending(is_over=True), ending(is_over=False), failed_logins())
+    )
+    none_failed = "Every login can be refreshed."
     return [
-        Attention(
-            counts["expired"],
-            "credentials have expired",
-            f"{url}expired",
-            "No credential has expired.",
-            is_urgent=True,
-        ),
-        Attention(
-            counts["expiring"], "credentials end within a day", f"{url}expiring", "No credential ends within a day."
-        ),
+        Attention(expired, "credentials have expired", f"{url}expired", "No credential has expired.", is_urgent=True),
+        Attention(expiring, "credentials end within a day", f"{url}expiring", "No credential ends within a day."),
+        Attention(failed, "logins can no longer be refreshed", f"{url}failed", none_failed, is_urgent=True),
     ]
 
 
@@ -133,6 +143,7 @@ def ending_credentials(operator: Operator, place: Environment | None) -> list[At
 class ProfileAdmin(HouseAdmin):
     """Named slots of provider credentials."""
 
+    when_empty = "No credential is stored here yet. Paste one, or import the file of a gateway."
     list_display = ("key", "kind", "fingerprint", "last_four", "where", "agent", "state", "last_used_at")
     list_filter = (PlaceFilter, HealthFilter, "state", "kind")
     search_fields = ("id", "key", "provider")
@@ -302,8 +313,9 @@ class ProfileAdmin(HouseAdmin):
 class LeaseAdmin(HouseAdmin):
     """Who was handed which credential, and until when."""
 
-    list_display = ("id", "profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
-    list_filter = (PlaceFilter,)
+    when_empty = "Nothing was handed out yet. A gateway gets a credential from POST /api/v1/credentials/resolve."
+    list_display = ("profile", "principal_id", "agent", "purpose", "where", "created_at", "expires_at")
+    list_filter = (PlaceFilter, LivingFilter, ProviderFilter)
     search_fields = ("id", "=principal_id", "=profile__id", "=profile__key")
     list_select_related = ("profile", "environment__tenant")
     fields = ("id", "profile", "principal_id", "agent", "session", "purpose", "environment", "created_at", "expires_at")

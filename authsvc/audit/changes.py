@@ -24,6 +24,7 @@ from authsvc.web.prepared import Prepared
 from authsvc.web.request_id import request_began_at
 
 POLL_SECONDS = 0.25
+MAXIMUM_NOTICED = 10_000
 
 Value = TypeVar("Value")
 Key = TypeVar("Key", bound=Hashable)
@@ -36,6 +37,15 @@ class Known(Generic[Value]):
     tenant_id: str
     changes: int
     value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class RightsNoticed:
+    """Since when (seconds since the epoch) this process goes by a tenant's count and by no older one."""
+
+    tenant_id: str
+    changes: int
+    in_force_at: float
 
 
 class Remembered(Generic[Key, Value]):
@@ -90,6 +100,7 @@ _HEADS = AuditHead.objects.order_by()
 _COUNT = Prepared(lambda tenant_id: _HEADS.filter(tenant_id=tenant_id).values_list("changes", flat=True))
 _MEMORIES: WeakSet[Forgetful] = WeakSet()
 _seen: dict[str, tuple[float, int]] = {}
+_noticed: dict[str, RightsNoticed] = {}
 _seen_lock = threading.Lock()
 _changing: set[tuple[int, str]] = set()
 
@@ -111,6 +122,8 @@ def current_changes(tenant_id: str) -> int:
         newest = _seen.get(tenant_id)
         if newest is None or newest[0] <= asked_at:
             _seen[tenant_id] = (asked_at, count)
+    if seen is not None and seen[1] != count:
+        _note_in_force(tenant_id, count, idle_seconds=time.monotonic() - seen[0] - POLL_SECONDS)
     return count
 
 
@@ -122,8 +135,19 @@ def look_again(tenant_id: str) -> None:
     _forget(tenant_id)
 
 
-def note_change(tenant_id: str) -> None:
-    """Make this process ask again: at once for the transaction's own eyes, and for every thread when it commits."""
+def noticed_changes() -> list[RightsNoticed]:
+    """Return the newest change of each tenant that this process noticed since it was asked last."""
+    with _seen_lock:
+        found = list(_noticed.values())
+        _noticed.clear()
+    return found
+
+
+def note_change(tenant_id: str, *, changes: int | None = None) -> None:
+    """Make this process ask again: at once for the transaction's own eyes, and for every thread when it commits.
+
+    ``changes`` is the count the transaction moves to, for the measurement.
+    """
     changing = (threading.get_ident(), tenant_id)
     _changing.add(changing)
     _forget(tenant_id)
@@ -131,6 +155,8 @@ def note_change(tenant_id: str) -> None:
     def committed() -> None:
         _changing.discard(changing)
         _forget(tenant_id)
+        if changes is not None:
+            _note_in_force(tenant_id, changes, idle_seconds=0)
 
     transaction.on_commit(committed)
 
@@ -139,6 +165,7 @@ def forget_everything() -> None:
     """Forget every count and every remembered value of this process."""
     with _seen_lock:
         _seen.clear()
+        _noticed.clear()
     _changing.clear()
     for memory in _MEMORIES:
         memory.clear()
@@ -160,6 +187,14 @@ def register_memory(memory: Forgetful) -> None:
 def _forget(tenant_id: str) -> None:
     with _seen_lock:
         _seen.pop(tenant_id, None)
+
+
+def _note_in_force(tenant_id: str, changes: int, *, idle_seconds: float) -> None:
+    """Note that the count is gone by now, or since the older one was too old to be used."""
+    in_force_at = time.time() - max(0.0, idle_seconds)
+    with _seen_lock:
+        if tenant_id in _noticed or len(_noticed) < MAXIMUM_NOTICED:
+            _noticed[tenant_id] = RightsNoticed(tenant_id, changes, in_force_at)
 
 
 def _fresh_since(asked_at: float) -> float:

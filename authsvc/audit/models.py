@@ -90,12 +90,14 @@ class AuditEvent(AppendOnly):
 class AuditHead(models.Model):
     """The end of each tenant's chain; locking this row is what keeps a chain one line.
 
-    ``changes`` counts the events that may change what somebody may do (``changes.current_changes``).
+    ``changes`` counts the events that may change what somebody may do (``changes.current_changes``); ``changed_at`` is
+    when the last of them happened.
     """
 
     tenant_id = models.CharField(primary_key=True, max_length=40)
     sequence = models.BigIntegerField(default=0)
     changes = models.BigIntegerField(default=0)
+    changed_at = models.DateTimeField(null=True)
     hash = models.CharField(max_length=64)
 
     def __str__(self) -> str:
@@ -119,3 +121,35 @@ class AuditCheckpoint(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.tenant_id} #{self.sequence}"
+
+
+class DecisionTally(models.Model):
+    """How many decisions an environment asked for within one hour; allowed ones leave no other trace."""
+
+    tenant_id = models.CharField(max_length=40)
+    environment_id = models.CharField(max_length=40)
+    hour = models.DateTimeField()
+    allowed = models.BigIntegerField(default=0)
+    denied = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["environment_id", "hour"], name="decision_tally_once_an_hour")]
+        indexes = [
+            models.Index(fields=["tenant_id", "hour"], name="decision_tally_by_tenant"),
+            models.Index(fields=["hour"], name="decision_tally_by_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.environment_id} {self.hour:%Y-%m-%d %H}"
+
+
+class RightsReach(models.Model):
+    """How long a tenant's last measured change of rights took until the slowest process went by it."""
+
+    tenant_id = models.CharField(primary_key=True, max_length=40)
+    changes = models.BigIntegerField()
+    milliseconds = models.BigIntegerField()
+    measured_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.milliseconds} ms"

@@ -11,11 +11,12 @@ from authsvc.audit.changes import note_change
 from authsvc.audit.events import Detail, changes_rights, checked_detail
 from authsvc.audit.models import PLATFORM, AuditEvent, AuditHead
 from authsvc.web.caller import Caller
-from authsvc.web.prepared import Prepared, execute, insert_row
+from authsvc.web.prepared import Prepared, as_moment, execute, insert_row
 
 _LOCKED_HEAD = Prepared(lambda tenant_id: AuditHead.objects.select_for_update().filter(tenant_id=tenant_id).order_by())
 _HEADS = AuditHead._meta.db_table
-_MOVE_HEAD = f"UPDATE {_HEADS} SET sequence = %s, hash = %s, changes = %s WHERE tenant_id = %s"  # noqa: S608 - ours
+_MOVE_HEAD = f"UPDATE {_HEADS} SET sequence = %s, hash = %s WHERE tenant_id = %s"  # noqa: S608 - ours
+_MOVE_CHANGES = f"UPDATE {_HEADS} SET sequence = %s, hash = %s, changes = %s, changed_at = %s WHERE tenant_id = %s"  # noqa: S608
 
 
 def record(
@@ -52,10 +53,12 @@ def record(
         )
         event.hash = hash_event(event.as_row())
         insert_row(event)
-        changes = head.changes + int(changes_rights(event_type))
-        execute(_MOVE_HEAD, [event.sequence, event.hash, changes, head.tenant_id])
-        if changes != head.changes:
-            note_change(head.tenant_id)
+        if not changes_rights(event_type):
+            execute(_MOVE_HEAD, [event.sequence, event.hash, head.tenant_id])
+            return event
+        changes, moment = head.changes + 1, as_moment(event.occurred_at)
+        execute(_MOVE_CHANGES, [event.sequence, event.hash, changes, moment, head.tenant_id])
+        note_change(head.tenant_id, changes=changes)
     return event
 
 

@@ -5,6 +5,7 @@ from django.contrib.auth.models import Group
 
 from authsvc.gate.admin_pages import (  # noqa: F401 - importing registers the pages
     audit,
+    figures,
     gateway_snippets,
     invitations,
     operators,

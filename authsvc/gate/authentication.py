@@ -32,6 +32,7 @@ from authsvc.tokens.services import verify_access_token
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Unauthenticated
+from authsvc.web.proven import note_proven
 from authsvc.web.request_id import request_id_of
 from rbac.models import Gateway
 from rbac.scopes import AUTHSVC_ADMIN, intersect
@@ -104,10 +105,12 @@ def admit_request(request: HttpRequest, *, now: datetime) -> Caller | None:
         return None
     address, request_id = client_address(request), request_id_of(request)
     try:
-        return admit(raw, audience=API_AUDIENCE, now=now, address=address, request_id=request_id)
+        caller = admit(raw, audience=API_AUDIENCE, now=now, address=address, request_id=request_id)
     except TokenRefused as refusal:
         note_failed_bearer(request, raw, now=now)
         raise Unauthenticated(headers={"WWW-Authenticate": INVALID_TOKEN}) from refusal
+    note_proven(request, caller.tenant_id)
+    return caller
 
 
 def bearer_of(header: str) -> str | None:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from django.db import DatabaseError, transaction
 
+from authsvc.audit.figures import count_decision
 from authsvc.audit.record import record
 from authsvc.audit.repeats import Repeats
 from authsvc.gate.authentication import admit
@@ -111,6 +112,7 @@ def decide(caller: Caller, question: Question, *, now: datetime) -> Decision:
     """Answer a question about a token of the caller's environment; a denial is audited. Raises ``ValidationFailed``."""
     situation = look_up(caller, question, now=now)
     decision = decision_of(situation)
+    count_decision(caller, allowed=decision.allowed, now=now)
     if not decision.allowed:
         _record_denial(caller, decision, question, now)
     return decision

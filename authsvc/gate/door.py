@@ -23,6 +23,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.cache import patch_vary_headers
 
+from authsvc.audit.figures import keep_figures_if_due
 from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.grants import token_endpoint
@@ -61,6 +62,7 @@ class QuickDoor:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         look_after_connection()
+        keep_figures_if_due()
         found = self.find_view(environ)
         if found is None:
             return self._application(environ, start_response)

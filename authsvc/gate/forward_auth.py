@@ -14,6 +14,7 @@ import structlog
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 
+from authsvc.audit.figures import count_decision
 from authsvc.audit.record import record
 from authsvc.gate.authentication import CHALLENGE, INVALID_TOKEN, admit, bearer_of
 from authsvc.gate.failed_proofs import note_failed_bearer
@@ -73,14 +74,21 @@ def _passed(request: HttpRequest, asked: Asked, gateway: Gateway | None, now: da
     found = _route(gateway, asked)
     if raw is None and gateway is not None and found is not None and found.is_public:
         return nobody_headers()
-    caller = _admitted(request, raw, gateway, now)
+    try:
+        caller = _admitted(request, raw, gateway, now)
+    except Unauthenticated:
+        if gateway is not None:
+            count_decision(gateway, allowed=False, now=now)
+        raise
     if gateway is None:  # nobody is admitted without one
         raise Unauthenticated
     try:
         _require_rights(caller, gateway, found)
     except Forbidden as problem:
+        count_decision(gateway, allowed=False, now=now)
         _audit(caller, problem, asked, now)
         raise
+    count_decision(gateway, allowed=True, now=now)
     return known_identity_headers(caller, gateway, now=now)
 
 

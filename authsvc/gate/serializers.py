@@ -386,3 +386,16 @@ class SuspensionInput(StrictSerializer):
 
     confirm = TextField(max_length=63)
     reason = TextField(max_length=500)
+
+
+class OriginsInput(StrictSerializer):
+    """The whole list; an empty one leaves the service's own origins."""
+
+    origins = serializers.ListField(child=TextField(max_length=200), max_length=50)
+
+
+class OriginsOutput(serializers.Serializer[Any]):
+    """What the tenant lists, and what the service lists for everybody."""
+
+    origins = serializers.ListField(child=serializers.CharField())
+    of_the_service = serializers.ListField(child=serializers.CharField())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 
+from authsvc.audit.figures import count_decision
 from authsvc.gate.errors import render_problem
 from authsvc.web.body_limit import Environ
 from authsvc.web.headers import complete
@@ -32,6 +35,8 @@ def answer_warm(environ: Environ, warm: Warm) -> tuple[str, Fields, bytes]:
             status = f"{refused.status_code} {refused.reason_phrase}"
             fields, body = _with_vary(list(refused.items())), refused.content
         fields += tally.headers().items()
+    if status.startswith("200"):
+        count_decision(warm.caller, allowed=True, now=datetime.now(UTC))
     fields = [field for field in fields if field[0] != "Content-Length"]
     fields += [("Content-Length", str(len(body))), (HEADER, request_id)]
     return status, complete(fields), body

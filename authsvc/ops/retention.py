@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import models, transaction
 
-from authsvc.audit.models import AuditCheckpoint, AuditEvent
+from authsvc.audit.models import AuditCheckpoint, AuditEvent, DecisionTally
 from authsvc.audit.record import record
 from authsvc.operators.models import OperatorSession, UsedChallenge
 from authsvc.tenants.models import Tenant
@@ -52,6 +52,7 @@ KEPT: tuple[Kept, ...] = (
     Kept(Lease, "expires_at"),
     Kept(IdempotentReply, "expires_at", days=0),
     Kept(ChannelPairing, "expires_at"),
+    Kept(DecisionTally, "hour"),
 )
 
 

@@ -23,11 +23,11 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authsvc.audit.models import AuditEvent
 from authsvc.tenants.admin_forms import ChoosesRow, add_environment_field, show_problem
+from authsvc.tenants.admin_history import events_about
 from authsvc.tenants.admin_site import caller_in, chosen_place, holds, operator_of, places_where, require
 from authsvc.tenants.four_eyes import ReviewRequired
-from authsvc.tenants.models import Environment, Tenant
+from authsvc.tenants.models import Environment
 from authsvc.tenants.reviews import request_instead
 from authsvc.tenants.services import visible_tenant_ids
 from authsvc.web.caller import Caller
@@ -43,7 +43,6 @@ else:
 AS_WRITTEN = {code: text for code, text in QUOTE_MAP.items() if code != ord("_")}
 
 Fields = Mapping[str, Any]
-MOST_EVENTS = 30
 Perform = Callable[[Caller, Any, Fields, datetime], "ShownOnce | str"]
 AsksAgain = Callable[[Any, Fields], bool]
 
@@ -79,6 +78,7 @@ class Panel:
     text: str = ""
     when_empty: str = "Nothing yet."
     url: str = ""
+    url_text: str = "All of them"
 
 
 ShowsPanels = Callable[[HttpRequest, Any], Sequence[Panel]]
@@ -114,7 +114,9 @@ class HouseAdmin(ModelAdmin):
     add_title: ClassVar[str] = ""
     service_add_template: ClassVar[str] = "admin/service_form.html"
     panels: ClassVar[tuple[ShowsPanels, ...]] = ()
+    when_empty: ClassVar[str] = "Nothing is here yet."
     change_form_template = "admin/house_detail.html"
+    change_list_template = "admin/house_list.html"
     list_per_page = 50
     show_full_result_count = False
     view_on_site = False
@@ -280,6 +282,13 @@ class HouseAdmin(ModelAdmin):
         }
         return self._form_page(request, form, f"{action.label}: {row}", extra)
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the list; one that is empty says what to do next."""
+        response: HttpResponse = super().changelist_view(
+            request, {**(extra_context or {}), "when_empty": self.when_empty}
+        )
+        return response
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -382,12 +391,3 @@ class HouseAdmin(ModelAdmin):
     def describe(self, row: Any) -> Mapping[str, str]:
         """Return facts about the row to show beside an action's form."""
         return {}
-
-
-def events_about(row: Any, ids: Sequence[str]) -> list[AuditEvent] | None:
-    """Return the newest events about a row, of its own tenant alone; ``None`` for what belongs to none."""
-    tenant_id = row.pk if isinstance(row, Tenant) else getattr(row, "tenant_id", None)
-    if tenant_id is None or isinstance(row, AuditEvent):
-        return None
-    events = AuditEvent.objects.filter(tenant_id=tenant_id, subject_id__in=ids)
-    return list(events.order_by("-sequence")[:MOST_EVENTS])

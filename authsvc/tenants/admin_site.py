@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import IntegerField, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -21,6 +21,7 @@ from authsvc.tenants.second_factor import Step, is_verified, next_step
 from authsvc.tenants.services import MEMBERSHIP_SCOPES, operator_caller
 from authsvc.tenants.sign_in import SignInForm
 from authsvc.web.caller import Caller
+from authsvc.web.chart import Chart
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Forbidden
 from authsvc.web.request_id import request_id_of
@@ -28,9 +29,12 @@ from authsvc.web.request_id import request_id_of
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something that may wait for a person: how much, what it is, where, and what to say when there is none."""
+    """Something that may wait for a person: how much, what it is, where, and what to say when there is none.
 
-    count: int
+    ``count`` may be given as the rows to count: those of the whole page are counted in one question.
+    """
+
+    count: int | QuerySet[Any]
     label: str
     url: str
     when_empty: str
@@ -38,6 +42,7 @@ class Attention:
 
 
 CountsAttention = Callable[[Operator, Environment | None], Attention | Sequence[Attention]]
+ShowsChart = Callable[[HttpRequest], Chart]
 PLACE = "place"
 READS = ("GET", "HEAD")  # what a page that only shows answers
 AUTHSVC_ADMIN = "authsvc:admin"
@@ -60,13 +65,18 @@ class HouseAdminSite(admin.AdminSite):
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
         self.attention: list[CountsAttention] = []
+        self.charts: list[ShowsChart] = []
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """Show first what waits for a person, then what happened, then every page."""
         operator, place = operator_of(request), chosen_place(request)
         counted = [count(operator, place) for count in self.attention]
         waiting = [item for found in counted for item in ([found] if isinstance(found, Attention) else found)]
-        extra = {"attention": waiting, "events": recent_events(operator, place), "nothing_yet": not waiting}
+        extra = {
+            "attention": counted_at_once(operator, waiting),
+            "charts": [show(request) for show in self.charts],
+            "events": recent_events(operator, place),
+        }
         return super().index(request, {**(extra_context or {}), **extra})
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -126,6 +136,26 @@ def search_pages(site: admin.AdminSite, request: HttpRequest, text: str) -> list
         if hits:
             found.append((str(model._meta.verbose_name_plural), hits))
     return found
+
+
+def counted_at_once(operator: Operator, waiting: Sequence[Attention]) -> list[Attention]:
+    """Return the figures with every set of rows counted, all in one question."""
+    wanted = {f"n{number}": item.count for number, item in enumerate(waiting) if isinstance(item.count, QuerySet)}
+    if not wanted:
+        return list(waiting)
+    asked = {name: CountOf(rows.order_by().values("pk")) for name, rows in wanted.items()}
+    found: dict[str, Any] = cast(Any, Operator.objects.filter(pk=operator.pk)).values(**asked).get()
+    return [
+        replace(item, count=found[f"n{number}"]) if isinstance(item.count, QuerySet) else item
+        for number, item in enumerate(waiting)
+    ]
+
+
+class CountOf(Subquery):
+    """How many rows a question of its own finds, as one value of another."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
 
 
 def recent_events(operator: Operator, place: Environment | None) -> list[AuditEvent]:
@@ -228,6 +258,12 @@ def calls_for_attention(count: CountsAttention) -> CountsAttention:
     """Register a figure for the first page; each room registers its own."""
     cast(Any, admin.site).attention.append(count)
     return count
+
+
+def shows_chart(show: ShowsChart) -> ShowsChart:
+    """Register a drawing for the first page; each room registers its own."""
+    cast(Any, admin.site).charts.append(show)
+    return show
 
 
 def in_sight(rows: Any, operator: Operator, place: Environment | None = None) -> Any:

@@ -112,6 +112,24 @@ class Environment(TenantOwned):
         return f"{self.tenant.slug}/{self.name}"
 
 
+class AllowedOrigin(TenantOwned):
+    """A web page's origin whose scripts may read answers about one tenant in a browser, beside the service's own."""
+
+    origin = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TenantScopedManager["AllowedOrigin"]()
+
+    class Meta:
+        default_manager_name = "unscoped"
+        ordering = ["origin"]
+        indexes = [models.Index(fields=["origin"], name="allowed_origin_by_text")]
+        constraints = [models.UniqueConstraint(fields=["tenant", "origin"], name="allowed_origin_once_per_tenant")]
+
+    def __str__(self) -> str:
+        return self.origin
+
+
 class OperatorManager(BaseUserManager["Operator"]):
     """Makes operators; ``create_superuser`` makes a platform operator."""
 

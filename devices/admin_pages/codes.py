@@ -12,8 +12,8 @@ from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownO
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_forms import lines, offer
 from authsvc.web.caller import Caller
+from authsvc.web.qr import draw
 from devices.models import EnrolmentCode
-from devices.qr import draw
 from devices.services.enrolment_codes import create_enrolment_code, revoke_enrolment_code
 from devices.trust import SENTENCES, TrustLevel
 from rbac.admin_pages.forms import ONCE, NothingForm, ScopesText, grouped
@@ -48,6 +48,7 @@ class EnrolmentCodeForm(forms.Form):
 class EnrolmentCodeAdmin(HouseAdmin):
     """Permission, given beforehand, for devices to join without anybody watching."""
 
+    when_empty = "No enrolment code is here yet. Make one to let several devices join without waiting."
     list_display = ("name", "where", "last_four", "uses", "maximum_uses", "trust_level", "expires_at", "revoked_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "name")

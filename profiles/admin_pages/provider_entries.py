@@ -16,9 +16,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from authsvc.audit.models import AuditEvent
-from authsvc.tenants.admin_base import MOST_EVENTS, Fields, HouseAdmin, Panel, ServiceAction
+from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction
 from authsvc.tenants.admin_filters import PlaceFilter
 from authsvc.tenants.admin_forms import lines
+from authsvc.tenants.admin_history import MOST_EVENTS
 from authsvc.web.caller import Caller
 from authsvc.web.problems import ValidationFailed
 from profiles.models import BILLING_CHOICES, ProbeStyle, ProviderEntry, TokenBody

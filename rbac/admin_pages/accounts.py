@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
 
-from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
+from authsvc.tenants.admin_base import Fields, HouseAdmin, Panel, ServiceAction, ShownOnce
 from authsvc.tenants.admin_filters import PlaceFilter
+from authsvc.tenants.admin_site import caller_in, holds
 from authsvc.tenants.models import PrincipalState
-from authsvc.tokens.models import ApiKeyKind
+from authsvc.tokens.models import ApiKey, ApiKeyKind
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText, shown_key
 from rbac.models import ServiceAccount
@@ -20,6 +24,9 @@ from rbac.services.service_accounts import (
     issue_account_key,
     update_service_account,
 )
+
+MOST_KEYS = 50
+LIVES = [(30, "30 days"), (90, "90 days"), (365, "a year"), (1, "a day")]
 
 
 class ServiceAccountForm(forms.Form):
@@ -37,7 +44,18 @@ class KeyForm(forms.Form):
 
     name = forms.CharField(max_length=200, required=False)
     scopes = ScopesText(required=False, help_text="Narrow the key to these; empty means all the account holds.")
-    expires_at = forms.DateTimeField(required=False, help_text="UTC, e.g. 2027-01-31 12:00. Empty: 90 days.")
+    life = forms.TypedChoiceField(
+        coerce=int,
+        choices=LIVES,
+        initial=30,
+        required=False,
+        empty_value="30",
+        help_text="For one that never ends, its own page has a button: say why.",
+    )
+    expires_at = forms.DateTimeField(required=False, help_text="UTC, e.g. 2027-01-31 12:00; instead of the above.")
+    address_ranges = ScopesText(
+        required=False, help_text="Accepted from these alone, e.g. 10.0.0.0/8; empty: anywhere."
+    )
 
 
 class ClientSecretForm(forms.Form):
@@ -50,6 +68,7 @@ class ClientSecretForm(forms.Form):
 class ServiceAccountAdmin(HouseAdmin):
     """Programs that call us."""
 
+    when_empty = "No service account is here yet. Add one, grant it a role, then issue it a key."
     list_display = ("name", "id", "where", "state", "created_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "principal__name")
@@ -101,7 +120,8 @@ class ServiceAccountAdmin(HouseAdmin):
             kind=ApiKeyKind.API_KEY,
             name=fields["name"],
             scopes=fields["scopes"],
-            expires_at=fields["expires_at"],
+            expires_at=fields["expires_at"] or now + timedelta(days=fields["life"]),
+            address_ranges=fields["address_ranges"],
             now=now,
         )
         return shown_key("API key", issued, str(row))
@@ -153,3 +173,20 @@ class ServiceAccountAdmin(HouseAdmin):
         ),
         ServiceAction("delete", "Delete", "service_accounts:write", NothingForm, _delete, is_dangerous=True),
     )
+
+
+def proofs_panel(request: HttpRequest, row: ServiceAccount) -> list[Panel]:
+    """Return what the account may show, the longest unused first, and where a token is issued to it."""
+    keys = ApiKey.objects.for_tenant(row.tenant_id).filter(principal=row.principal, revoked_at__isnull=True)
+    newest = sorted(keys[:MOST_KEYS], key=lambda key: key.last_used_at or key.created_at)
+    lines = [
+        f"{key.get_kind_display()} …{key.last_four} {key.name} · "
+        + (f"last used {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used")
+        for key in newest
+    ]
+    may_issue = holds(caller_in(request, row.environment), "tokens:issue")
+    url = reverse("admin:authsvc_issuedtoken_add") + f"?{urlencode({'account': row.pk})}" if may_issue else ""
+    return [Panel("Its keys and secrets", lines, when_empty="It has none.", url=url, url_text="Issue it a token")]
+
+
+ServiceAccountAdmin.panels = (proofs_panel,)

@@ -88,6 +88,7 @@ class AllowedForm(forms.Form):
 class GatewayAdmin(HouseAdmin):
     """Agent servers that trust our tokens."""
 
+    when_empty = "No gateway is registered here yet. Add one; its page has text ready to copy."
     list_display = ("name", "kind", "audience", "where", "algorithm", "created_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "name", "audience")

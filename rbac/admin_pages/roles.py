@@ -50,6 +50,7 @@ class RoleForm(forms.Form):
 class RoleAdmin(HouseAdmin):
     """Named sets of scopes."""
 
+    when_empty = "No role is here yet. Add one from the list of scopes."
     list_display = ("name", "where", "scopes", "created_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "name")
@@ -154,6 +155,7 @@ class GrantForm(forms.Form):
 class GrantAdmin(HouseAdmin):
     """Who holds which role, where and until when."""
 
+    when_empty = "Nobody holds a role here yet. Grant one to a service account or a device."
     list_display = ("principal", "given", "gateway", "where", "expires_at", "revoked_at", "created_at")
     list_filter = (PlaceFilter,)
     search_fields = ("id", "principal__name", "role__name")

@@ -102,13 +102,18 @@ def request_pairing(
     return PairingRequest(pairing, code)
 
 
-def approve_pairing(caller: Caller, *, policy: ChannelPolicy, code: str, now: datetime) -> ChannelPairing:
-    """Let the sender behind a waiting code write directly; raises ``PairingUnknown`` or ``PairingCodeMalformed``."""
+def approve_pairing(
+    caller: Caller, *, policy: ChannelPolicy, code: str, pairing_id: str = "", now: datetime
+) -> ChannelPairing:
+    """Let the sender behind a waiting code write directly; with ``pairing_id`` only that one.
+
+    Raises ``PairingUnknown`` or ``PairingCodeMalformed``.
+    """
     hashed = _hashed(SecretText(normalise_pairing_code(code)))
     with transaction.atomic():
         locked = _locked(caller, policy)
         pairing = pending_pairings(caller, policy=locked, now=now).filter(code_hash=hashed).first()
-        if pairing is None:
+        if pairing is None or pairing_id not in {"", pairing.id}:
             raise PairingUnknown
         if len(locked.rules) >= MAXIMUM_RULES:
             raise TooManyRules

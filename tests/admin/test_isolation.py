@@ -27,6 +27,8 @@ def theirs(world: World) -> Tenant:
     assert made.status_code == 201
     review = {"act": "relaxation", "fields": {"acts": ["trust"]}}
     assert world.prod.api().post("/reviews", review).status_code == 201
+    channel = world.prod.api().post("/channels", {"channel": "signal", "dm_policy": "pairing"}).json()
+    assert world.prod.api().post(f"/channels/{channel['id']}/pairing", {"sender": world.prod.marker}).status_code == 201
     assert set(example_ids(Tenant.objects.get(slug="acme"))) == set(pages())
     return Tenant.objects.get(slug="acme")
 
@@ -126,7 +128,13 @@ def test_bulk_action_with_foreign_ids_changes_nothing(
     before, traces = AuditEvent.objects.filter(tenant_id=theirs.id).count(), traces_of(theirs)
     for model, row_id in example_ids(theirs).items():
         page = pages()[model]
-        actions = [*page.get_actions(_request_of(globex)), "delete_selected", "reject_devices"]
+        actions = [
+            *page.get_actions(_request_of(globex)),
+            "delete_selected",
+            "reject_devices",
+            "revoke_keys",
+            "revoke_tokens",
+        ]
         url = next(item.url for item in addresses(model, row_id) if item.name.endswith("_changelist"))
         for action in actions:
             body = {

@@ -22,6 +22,7 @@ from authsvc.tenants.models import Membership, Operator, Tenant
 from authsvc.tenants.services import system_caller
 from authsvc.vault.envelope import SealBroken
 from tests.admin.conftest import SignedIn, prove
+from tests.qr_reader import read_page
 from tests.world import World
 
 SHOWN = re.compile(r'id="shown-secret"[^>]*>([^<]+)<')
@@ -50,6 +51,24 @@ def set_up(client: Client) -> tuple[bytes, list[str]]:
 def forget_last_code() -> None:
     """Let the code of this half minute be used again."""
     Authenticator.objects.update(last_step=-1)
+
+
+def test_key_is_shown_as_a_picture_that_authenticators_read(world: World, acme: Client) -> None:
+    page = acme.post(SET_UP, {"start": "1"}).content.decode()
+    text, label = read_page(page)
+    shown = SHOWN.search(page)
+    assert shown
+    assert text == f"otpauth://totp/authsvc:acme?secret={shown[1].replace(' ', '')}&issuer=authsvc"
+    assert label == "Scan this with your authenticator app"
+    assert page.count("data-secret") == 2
+    assert 'class="qr"' not in acme.post(SET_UP, {"code": "000000", "confirm": "1"}).content.decode()
+
+
+def test_name_too_long_for_a_picture_leaves_the_key(world: World, acme: Client) -> None:
+    Operator.objects.filter(username="acme").update(username="é" * 150)
+    page = acme.post(SET_UP, {"start": "1"}).content.decode()
+    assert SHOWN.search(page)
+    assert 'class="qr"' not in page
 
 
 def test_factor_is_asked_after_the_password_from_then_on(world: World, acme: Client, signed_in: SignedIn) -> None:

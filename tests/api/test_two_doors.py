@@ -95,6 +95,7 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
         "made-up token": decide(place, key, {**asked, "token": "x"}),
         "foreign origin": decide(place, key, asked, origin="https://evil.example"),
         "allowed origin": decide(place, key, asked, origin="http://localhost:5173"),
+        "origin of the tenant": decide(place, key, asked, origin="https://console.acme.test"),
         "made-up bearer": decide(place, "nothing", asked),
         "no bearer at all": environ("POST", "/api/v1/decide", json.dumps(asked).encode()),
         "another scheme": environ("POST", "/api/v1/decide", json.dumps(asked).encode(), authorization="Basic eDp5"),

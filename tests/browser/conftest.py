@@ -169,8 +169,11 @@ def place_to_look_at(live: LiveServer) -> dict[str, Any]:
     """Return acme/prod with a request that still waits, a review to decide about, and the id pages are asked with."""
     place = {**live.place("acme/prod"), "pending_device": enrol(live, "acme/prod")}
     call(live, "acme/prod", "POST", "/reviews", {"act": "relaxation", "fields": {"acts": ["trust"]}})
-    events = call(live, "acme/prod", "GET", "/audit?limit=1")["results"]
-    return {**place, "environment_id": events[0]["environment_id"]}
+    for number in range(3):
+        call(live, "acme/prod", "POST", "/decide", {"token": "x" * (number + 1), "scope": "profiles:read"})
+    call(live, "acme/prod", "POST", "/credentials/resolve", {"provider": "anthropic"})
+    event = call(live, "acme/prod", "GET", "/audit?limit=1")["results"][0]
+    return {**place, "environment_id": event["environment_id"]}
 
 
 def call(live: LiveServer, name: str, method: str, path: str, body: Any = None) -> Any:

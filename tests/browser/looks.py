@@ -42,6 +42,12 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         "gateway": f"/admin/rbac/gateway/{ids['gateway']}/change/",
         "channels": "/admin/rbac/channelpolicy/",
         "channel": "/admin/rbac/channelpolicy/add/",
+        "channel-import": "/admin/rbac/channelpolicy/import/",
+        "pairings": "/admin/rbac/channelpairing/",
+        "api-key": f"/admin/rbac/serviceaccount/{place['client_id']}/do/api-key/",
+        "second-factor": "/admin/second-factor/",
+        "sessions": "/admin/sessions/",
+        "status": "/admin/profiles/profile/status/?environment=" + place["environment_id"],
         "chains": "/admin/authsvc/auditevent/chains/",
         "search": "/admin/search/?q=acme",
     }

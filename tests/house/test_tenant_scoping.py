@@ -18,6 +18,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/tenants/scoping.py",  # where it is defined
     "authsvc/tenants/services.py",  # an issuer's address and an operator's memberships come before any tenant
     "authsvc/tenants/known.py",  # an issuer's address comes before any tenant
+    "authsvc/tenants/origins.py",  # a browser names its origin before any proof
     "authsvc/tenants/admin_site.py",  # lists what an operator's memberships allow
     "authsvc/tokens/api_keys.py",  # the key says whose it is
     "authsvc/tokens/services.py",  # the kid says whose it is
@@ -35,6 +36,7 @@ MAY_BE_UNSCOPED = {
     "authsvc/gate/admin_pages/reviews.py",  # counts within an operator's tenants
     "authsvc/gate/admin_pages/issue_token.py",  # within an operator's environments
     "authsvc/gate/views/device_page.py",  # within an operator's tenants, by the code a person types
+    "rbac/admin_pages/pairings.py",  # counts within an operator's tenants
     "rbac/admin_pages/roles.py",  # finds the environment of a chosen row, then asks for its membership
     "devices/services/authenticate.py",  # the device's id and proof say whose it is
     "devices/services/enrolment_codes.py",  # the code says whose it is
@@ -42,6 +44,8 @@ MAY_BE_UNSCOPED = {
     "devices/services/inbox.py",  # what was known before, in the environments of the requests it is given
     "devices/admin.py",  # counts within an operator's tenants
     "profiles/admin.py",  # the same
+    "profiles/admin_pages/figures.py",  # counts within an operator's tenants
+    "profiles/services/verdicts.py",  # environments an operator was let into
     "profiles/refresh.py",  # the worker's step over logins of every environment
 }
 ADMIN_LISTS = "authsvc/tenants/admin_base.py"  # one base for every model: it narrows the list to an operator's tenants

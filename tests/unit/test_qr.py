@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from authsvc.web.qr import MASKS, draw, encode, format_bits, penalty, version_bits
+from authsvc.web.qr_codewords import (
+    BLOCKS,
+    TextTooLong,
+    check_codewords,
+    codewords_of,
+    data_codewords,
+    fits,
+    interleave,
+)
 from devices.codes import approval_address
-from devices.qr import MASKS, draw, encode, format_bits, penalty, version_bits
-from devices.qr_codewords import BLOCKS, TextTooLong, check_codewords, codewords_of, data_codewords, fits, interleave
 from tests.qr_reader import read, rows_of
 
 pytestmark = pytest.mark.pure

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from authsvc.audit.events import EVENT_TYPES
@@ -17,9 +17,11 @@ from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.gate.admin_pages.audit_chains import chains_page, export_chain
 from authsvc.tenants.admin_base import HouseAdmin
 from authsvc.tenants.admin_filters import TenantFilter
-from authsvc.tenants.models import Tenant
+from authsvc.tenants.admin_site import Attention, calls_for_attention, seen_tenant_ids
+from authsvc.tenants.models import Environment, Operator, Tenant
 
 AREAS = tuple(sorted({name.partition(".")[0] for name in EVENT_TYPES}))
+ANOMALIES = ("device.clone_suspected", "token.reuse_detected", "usage.threshold_reached")
 SINCE = {"day": timedelta(days=1), "week": timedelta(days=7), "month": timedelta(days=30)}
 
 
@@ -55,12 +57,42 @@ class SinceFilter(admin.SimpleListFilter):
         return queryset.filter(occurred_at__gte=timezone.now() - span) if span else queryset
 
 
+class AnomalyFilter(admin.SimpleListFilter):
+    """Filters to the events that look like misuse."""
+
+    title = parameter_name = "anomaly"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the one choice."""
+        return [("any", "looks copied, reused or unusual")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the anomalies."""
+        return queryset.filter(event_type__in=ANOMALIES) if self.value() == "any" else queryset
+
+
+@calls_for_attention
+def anomalies(operator: Operator, place: Environment | None) -> list[Attention]:
+    """Return how many events of the last day look like misuse; above all tenants nothing, since chains are theirs."""
+    tenant_ids = [place.tenant_id] if place else seen_tenant_ids(operator)
+    if tenant_ids is None:
+        return []
+    rows = AuditEvent.objects.filter(tenant_id__in=tenant_ids, event_type__in=ANOMALIES)
+    if place is not None:
+        rows = rows.filter(environment_id=place.id)
+    rows = rows.filter(occurred_at__gte=timezone.now() - SINCE["day"])
+    url = reverse("admin:authsvc_auditevent_changelist") + "?anomaly=any&since=day"
+    when_empty = "Nothing looks copied, reused or unusual."
+    return [Attention(rows, "anomalies within a day", url, when_empty, is_urgent=True)]
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(HouseAdmin):
     """What happened; nobody changes it."""
 
+    when_empty = "Nothing happened here yet. Every change and every denial appears here."
     list_display = ("occurred_at", "event_type", "actor_kind", "actor_id", "subject_id", "tenant", "sequence")
-    list_filter = (TenantFilter, AreaFilter, SinceFilter, "actor_kind")
+    list_filter = (TenantFilter, AreaFilter, SinceFilter, AnomalyFilter, "actor_kind")
     change_list_template = "admin/audit_list.html"
     search_fields = ("=id", "=event_type", "=subject_id", "=actor_id", "=request_id", "=detail__decision_id")
     ordering = ("-occurred_at", "-sequence")

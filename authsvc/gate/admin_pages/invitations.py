@@ -43,6 +43,7 @@ class InvitationForm(forms.Form):
 class InvitationAdmin(HouseAdmin):
     """Links that make somebody a member, once."""
 
+    when_empty = "Nobody is invited. Invite a colleague; the link is shown once."
     list_display = ("invited", "tenant", "role", "standing", "created_at")
     list_filter = (TenantFilter, "role")
     list_select_related = ("tenant",)

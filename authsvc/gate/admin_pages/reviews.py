@@ -65,7 +65,7 @@ def waiting_reviews(operator: Operator, place: Environment | None) -> Attention:
     """Return how many requests of others wait for this operator."""
     rows = in_sight(waiting(Review.unscoped.exclude(requested_by=operator.id)), operator, place)
     url = reverse("admin:authsvc_review_changelist") + "?state=waiting"
-    return Attention(rows.count(), "requests wait for a second operator", url, "Nothing waits for a second operator.")
+    return Attention(rows, "requests wait for a second operator", url, "Nothing waits for a second operator.")
 
 
 def _is_open(row: Review) -> bool:
@@ -76,7 +76,8 @@ def _is_open(row: Review) -> bool:
 class ReviewAdmin(HouseAdmin):
     """Acts that one operator asked for and another decides about."""
 
-    list_display = ("act", "standing", "where", "asked_by", "reason", "created_at", "expires_at", "decided_at")
+    when_empty = "Nobody asked for a second operator. A tenant chooses on its page which acts need one."
+    list_display = ("act", "standing", "where", "asked_by", "reason", "created_at", "decided_at")
     list_filter = (PlaceFilter, StandingFilter, "act")
     search_fields = ("id", "requested_by", "=digest")
     list_select_related = ("environment__tenant",)

@@ -43,6 +43,7 @@ def in_prod(row: Any, _fields: Fields) -> bool:
 class SigningKeyAdmin(HouseAdmin):
     """Keys that sign access tokens; the private half is sealed and shown nowhere."""
 
+    when_empty = "No signing key is here yet. One is made with the environment."
     list_display = ("kid", "algorithm", "state", "where", "created_at", "activated_at", "retire_at")
     list_filter = (PlaceFilter, "state", "algorithm")
     list_select_related = ("environment__tenant",)
@@ -150,7 +151,7 @@ def keys_waiting(operator: Operator, place: Environment | None) -> Attention:
     """Return how many next keys wait to sign."""
     rows = in_sight(SigningKey.unscoped.filter(state=SigningKeyState.NEXT), operator, place)
     url = reverse("admin:authsvc_signingkey_changelist") + "?state__exact=next"
-    return Attention(rows.count(), "signing keys wait to be used", url, "No signing key waits.")
+    return Attention(rows, "signing keys wait to be used", url, "No signing key waits.")
 
 
 def _who_has(key: SigningKey) -> list[str]:

@@ -20,6 +20,7 @@ from authsvc.tenants.four_eyes import CHOICES, SENTENCES, set_four_eyes
 from authsvc.tenants.limits import set_limits
 from authsvc.tenants.models import Environment, Tenant, TenantState
 from authsvc.tenants.operators import require_second_factor
+from authsvc.tenants.origins import origins_of, set_origins
 from authsvc.tenants.services import (
     platform_operator_caller,
     set_tenant_state,
@@ -27,7 +28,7 @@ from authsvc.tenants.services import (
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
-from rbac.admin_pages.forms import NothingForm, ReasonForm
+from rbac.admin_pages.forms import NothingForm, ReasonForm, ScopesText
 
 
 class PlatformAdmin(HouseAdmin):
@@ -60,6 +61,15 @@ class LimitsForm(forms.Form):
     sensitive_limit = forms.IntegerField(required=False, help_text="1 to 100 a minute; empty for the service's own.")
 
 
+class OriginsForm(forms.Form):
+    """Whose scripts may read answers in a browser."""
+
+    origins = ScopesText(
+        required=False,
+        help_text="One a line, e.g. https://console.example.com. The service's own origins always count.",
+    )
+
+
 class FourEyesForm(forms.Form):
     """Which acts need a second operator."""
 
@@ -76,6 +86,7 @@ class FourEyesForm(forms.Form):
 class TenantAdmin(PlatformAdmin):
     """The customer boundary."""
 
+    when_empty = "No tenant is here yet. Add one; it comes with dev and prod."
     tenant_lookup = "id"
     list_display = ("slug", "name", "state", "created_at")
     search_fields = ("slug", "name", "id")
@@ -89,6 +100,7 @@ class TenantAdmin(PlatformAdmin):
         "lease_ttl_seconds",
         "general_limit",
         "sensitive_limit",
+        "origins",
         "require_mfa",
         "four_eyes",
         "created_at",
@@ -136,9 +148,20 @@ class TenantAdmin(PlatformAdmin):
         set_limits(caller, tenant=row, general_limit=general, sensitive_limit=sensitive, now=now)
         return f"{row} may ask {general or 'as usual'} times a minute, {sensitive or 'as usual'} on sensitive routes."
 
+    @staticmethod
+    def _set_origins(caller: Caller, row: Tenant, fields: Fields, now: datetime) -> str:
+        listed = set_origins(caller, tenant=row, origins=fields["origins"], now=now)
+        return f"{row} lists {', '.join(listed) or 'no origin of its own'}."
+
+    @admin.display(description="Origins of browser applications")
+    def origins(self, row: Tenant) -> str:
+        """Return the origins the tenant lists."""
+        return ", ".join(origins_of(row)) or "none of its own"
+
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
-        """Return the limits and the acts as they are."""
-        return {"general_limit": row.general_limit, "sensitive_limit": row.sensitive_limit, "acts": row.four_eyes}
+        """Return the limits, the origins and the acts as they are."""
+        limits = {"general_limit": row.general_limit, "sensitive_limit": row.sensitive_limit}
+        return {**limits, "acts": row.four_eyes, "origins": "\n".join(origins_of(row))}
 
     @staticmethod
     def _four_eyes(caller: Caller, _row: Tenant, fields: Fields, now: datetime) -> str:
@@ -150,6 +173,7 @@ class TenantAdmin(PlatformAdmin):
 
     service_actions = (
         ServiceAction("limits", "Set limits", "authsvc:admin", LimitsForm, _set_limits),
+        ServiceAction("origins", "Set origins", "authsvc:admin", OriginsForm, _set_origins),
         ServiceAction("four-eyes", "Second operator", "authsvc:admin", FourEyesForm, _four_eyes),
         ServiceAction(
             "require-mfa",
@@ -201,6 +225,7 @@ class EnvironmentForm(forms.Form):
 class EnvironmentAdmin(PlatformAdmin):
     """dev, prod, and named thirds."""
 
+    when_empty = "No environment is here yet. Adding a tenant makes dev and prod."
     list_display = ("__str__", "id", "created_at")
     list_filter = (TenantFilter,)
     list_select_related = ("tenant",)

@@ -21,11 +21,11 @@ from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.picture import Picture
 from authsvc.web.problems import BadRequest, Forbidden, NotFound, Problem, TooManyRequests
+from authsvc.web.qr import draw
+from authsvc.web.qr_codewords import fits
 from authsvc.web.request_id import request_id_of
 from devices.codes import LONGEST_INPUT, CodeMalformed, approval_address, format_user_code, normalise_user_code
 from devices.models import Device
-from devices.qr import draw
-from devices.qr_codewords import fits
 from devices.services.enrol import hash_user_code
 from devices.services.lifecycle import approve_device, audited_refusals, reject_device
 from devices.snapshot import difference, digest

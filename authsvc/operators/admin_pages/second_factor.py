@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b32encode
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from django import forms
 from django.contrib.admin import AdminSite
@@ -45,8 +46,13 @@ from authsvc.operators.passkeys import (
 from authsvc.tenants.admin_forms import show_problem
 from authsvc.tenants.models import Operator
 from authsvc.tenants.second_factor import has_factor, is_fresh, is_required, is_verified
+from authsvc.web.picture import Picture
 from authsvc.web.problems import Problem, ValidationFailed
+from authsvc.web.qr import draw
+from authsvc.web.qr_codewords import fits
 from authsvc.web.secret_text import SecretText
+
+ISSUER = "authsvc"
 
 
 class CodeForm(forms.Form):
@@ -137,7 +143,8 @@ def _settled(request: HttpRequest) -> Operator:
 
 def _done(request: HttpRequest, operator: Operator) -> dict[str, Any]:
     if "start" in request.POST:
-        return {"secret": _as_text(start_authenticator(operator).key)}
+        key = start_authenticator(operator).key
+        return {"secret": _as_text(key), "picture": _picture(operator, key)}
     if "renew_codes" in request.POST:
         fresh = renew_recovery_codes(self_caller(request, operator), operator=operator, now=this_moment())
         return {"recovery_codes": _listed(fresh)}
@@ -204,3 +211,10 @@ def _listed(codes: Sequence[SecretText]) -> str:
 def _as_text(key: bytes) -> str:
     text = b32encode(key).decode().rstrip("=")
     return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _picture(operator: Operator, key: bytes) -> Picture | None:
+    """Return the QR code authenticator apps read (the Key URI format), or ``None`` for a name too long for one."""
+    query = urlencode({"secret": b32encode(key).decode().rstrip("="), "issuer": ISSUER})
+    text = f"otpauth://totp/{ISSUER}:{quote(operator.get_username(), safe='')}?{query}"
+    return draw(text, "Scan this with your authenticator app") if fits(text) else None

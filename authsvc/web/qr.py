@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from authsvc.web.picture import Picture
-from devices.qr_codewords import codewords_of
+from authsvc.web.qr_codewords import codewords_of
 
 QUIET_ZONE = 4
 ALIGNMENT = {1: (), 2: (6, 18), 3: (6, 22), 4: (6, 26), 5: (6, 30), 6: (6, 34)}
