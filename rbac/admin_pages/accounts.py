@@ -120,7 +120,7 @@ class ServiceAccountAdmin(HouseAdmin):
             kind=ApiKeyKind.API_KEY,
             name=fields["name"],
             scopes=fields["scopes"],
-            expires_at=fields["expires_at"] or now + timedelta(days=fields["life"]),
+            expires_at=fields["expires_at"] or now + timedelta(days=int(fields["life"])),
             address_ranges=fields["address_ranges"],
             now=now,
         )
