@@ -130,6 +130,9 @@ class Gateway(EnvironmentOwned):
     fetched_kids = models.JSONField(default=list, blank=True)
     fetched_at = models.DateTimeField(null=True, blank=True)
     claims = models.JSONField(default=dict, blank=True, help_text="{claim: source}: what its tokens carry besides.")
+    shares_tokens = models.BooleanField(
+        default=False, help_text="A token may be for this gateway and for others that share, too."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["Gateway"]()

@@ -204,6 +204,7 @@ class GatewayInput(StrictSerializer):
     admin_scope = TextField(max_length=100, required=False)
     url = serializers.URLField(max_length=500, required=False, allow_blank=True)
     claims = serializers.DictField(child=TextField(max_length=20), required=False)
+    shares_tokens = serializers.BooleanField(required=False)
 
 
 class GatewayChange(StrictSerializer):
@@ -214,6 +215,7 @@ class GatewayChange(StrictSerializer):
     admin_scope = TextField(max_length=100, required=False)
     url = serializers.URLField(max_length=500, required=False, allow_blank=True)
     claims = serializers.DictField(child=TextField(max_length=20), required=False)
+    shares_tokens = serializers.BooleanField(required=False)
     allowed_principals = serializers.ListField(child=IdentifierField(), max_length=1000, required=False)
 
 
@@ -244,6 +246,7 @@ class GatewayOutput(serializers.ModelSerializer[Gateway]):
             "fetched_kids",
             "fetched_at",
             "claims",
+            "shares_tokens",
             "created_at",
         ]
 

@@ -29,6 +29,8 @@ from authsvc.web.request_id import request_id_of
 from rbac.models import ServiceAccount
 
 FORM = "application/x-www-form-urlencoded"
+AUDIENCES = frozenset({"audience", "resource"})
+MAXIMUM_AUDIENCES = 8
 MAXIMUM_PARAMETER = 16_384
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -42,13 +44,17 @@ class Client:
 
 
 def form_of(request: HttpRequest) -> QueryDict:
-    """Return the form; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2)."""
+    """Return the form; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2).
+
+    A client that acts for itself may repeat ``audience`` or ``resource`` (RFC 8707 §2).
+    """
     if request.content_type != FORM:
         raise InvalidRequest(f"Send {FORM}.")
     for name, values in request.POST.lists():
-        if len(values) > 1:
+        may_repeat = name in AUDIENCES and request.POST.get("grant_type") == "client_credentials"
+        if len(values) > (MAXIMUM_AUDIENCES if may_repeat else 1):
             raise InvalidRequest(f"The parameter {name[:50]} is repeated.")
-        if "\x00" in str(values[0]) or len(str(values[0])) > MAXIMUM_PARAMETER:
+        if any("\x00" in str(value) or len(str(value)) > MAXIMUM_PARAMETER for value in values):
             raise InvalidRequest(f"The parameter {name[:50]} is malformed.")
     return request.POST
 

@@ -14,7 +14,7 @@ from authsvc.gate.claim_values import claims_for
 from authsvc.gate.oauth_errors import InvalidScopeRequested, InvalidTarget
 from authsvc.tenants.models import Principal
 from authsvc.tokens.issuer import API_AUDIENCE
-from authsvc.tokens.jwt import DEFAULT_ALGORITHM
+from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
 from authsvc.tokens.policy import access_token_seconds
 from authsvc.tokens.services import MintedToken, TokenRequest, mint
 from authsvc.web.caller import Caller
@@ -26,6 +26,8 @@ from rbac.scopes import AUTHSVC_ADMIN, intersect, minimise
 from rbac.services.effective import effective_scopes
 from rbac.services.known import known_gateway_of
 from rbac.services.scopes import defined_scopes
+
+MAXIMUM_NAMED = 255  # characters of all audiences together, as the token's row keeps them
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Asked:
     family_id: str = ""
     actors: tuple[str, ...] = ()
     session_id: str = ""
+    more_audiences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,12 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
     """Mint an access token for ``holder`` in the caller's environment, within all four limits."""
     gateway = gateway_of_audience(caller.tenant_id, caller.environment_id, asked.audience)
     scopes = issuable_scopes(caller, holder, asked.scopes, gateway, now=now)
+    others = shared_gateways(caller, gateway, asked.more_audiences)
+    for other in others:  # what is not allowed at each of them is carried to none
+        there = issuable_scopes(caller, holder, asked.scopes, other, now=now)
+        scopes = intersect(scopes, there, admin_scope=other.admin_scope)
+    if others and not scopes:
+        raise InvalidScopeRequested
     request = TokenRequest(
         principal_id=holder.principal.id,
         client_id=holder.client_id,
@@ -71,6 +80,7 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
         actors=asked.actors,
         algorithm=gateway.algorithm if gateway else DEFAULT_ALGORITHM,
         session_id=asked.session_id,
+        other_audiences=tuple(other.audience for other in others),
     )
     if gateway is not None and gateway.claims:
         more = claims_for(gateway, request, holder.principal, environment=caller.environment, now=now)
@@ -114,6 +124,22 @@ def gateway_of_audience(tenant_id: str, environment_id: str, audience: str) -> G
     if gateway is None:
         raise InvalidTarget
     return gateway
+
+
+def shared_gateways(caller: Caller, first: Gateway | None, names: Sequence[str]) -> list[Gateway]:
+    """Return the further gateways a token is to be for; raises ``InvalidTarget`` unless every one of them shares.
+
+    A token has one audience: whoever runs a gateway can use what it is shown elsewhere. Ours is never shared, nor is
+    one with a secret or claims of its own, or another idea of what an administrator is.
+    """
+    others = [gateway_of_audience(caller.tenant_id, caller.environment_id, name) for name in names]
+    everybody = [gateway for gateway in (first, *others) if gateway is not None and gateway.shares_tokens]
+    alike = {(gateway.algorithm, gateway.admin_scope, gateway.kind) for gateway in everybody}
+    is_own = any(gateway.claims or gateway.algorithm == SHARED_SECRET_ALGORITHM for gateway in everybody)
+    text = " ".join(gateway.audience for gateway in everybody)
+    if names and (len(everybody) <= len(names) or len(alike) > 1 or is_own or len(text) > MAXIMUM_NAMED):
+        raise InvalidTarget("A token is for several audiences only where each of them shares its tokens.")
+    return everybody[1:] if names else []
 
 
 def for_audience(scopes: Sequence[str], gateway: Gateway | None) -> frozenset[str]:

@@ -24,7 +24,7 @@ from authsvc.tokens.formats import TokenType
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import public_pem
 from authsvc.tokens.keys import KEY_SET_SECONDS, published_keys
-from authsvc.tokens.models import SigningKey
+from authsvc.tokens.models import SigningKey, SigningKeyState
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
 from rbac.services.gateways import note_key_set_fetched
@@ -45,9 +45,9 @@ def jwks_endpoint(request: HttpRequest, tenant: str, environment: str) -> HttpRe
 
 
 def pem_endpoint(request: HttpRequest, tenant: str, environment: str) -> HttpResponseBase:
-    """Answer the public keys as PEM, one after the other."""
+    """Answer the public keys as PEM, one after the other; first what signs now, for readers that take one."""
     place = get_environment(tenant=tenant, environment=environment)
-    keys = published_keys(place)
+    keys = sorted(published_keys(place), key=lambda key: key.state != SigningKeyState.ACTIVE)
     _note_fetch(request, place, keys)
     return _cacheable(request, "".join(public_pem(key.public_jwk) for key in keys), "application/x-pem-file")
 

@@ -92,9 +92,10 @@ def _agentos(gateway: Gateway, issuer: str, *, is_shared: bool) -> str:
 
 
 def _environment(gateway: Gateway, issuer: str, *, is_shared: bool) -> str:
-    key = "JWT_VERIFICATION_KEY=…  # the secret shown once" if is_shared else "JWT_JWKS_FILE=jwks.json"
+    pem = f'# or, until the key rotates: JWT_VERIFICATION_KEY="$(curl -fsS {shlex.quote(issuer + "/jwks.pem")})"'
+    key = ["JWT_VERIFICATION_KEY=…  # the secret shown once"] if is_shared else ["JWT_JWKS_FILE=jwks.json", pem]
     return "\n".join(
-        [key, f"AUTHSVC_ISSUER={shlex.quote(issuer)}", f"AUTHSVC_AUDIENCE={shlex.quote(gateway.audience)}"]
+        [*key, f"AUTHSVC_ISSUER={shlex.quote(issuer)}", f"AUTHSVC_AUDIENCE={shlex.quote(gateway.audience)}"]
     )
 
 

@@ -114,14 +114,19 @@ def asked_of(form: QueryDict, grant_type: str) -> Asked:
 
     ``session_id`` is the client's own name for a conversation: the token carries it, nothing here reads it.
     """
-    audience, resource = form.get("audience", ""), form.get("resource", "")
-    if audience and resource and audience != resource:
+    audiences, resources = (_named(form, name) for name in ("audience", "resource"))
+    if audiences and resources and set(audiences) != set(resources):
         raise InvalidRequest("audience and resource name different targets.")
+    audience, *more = audiences or resources or [""]
     session_id = str(form.get("session_id", ""))
     if len(session_id) > MAXIMUM_SESSION_ID or not session_id.isprintable():
         raise InvalidRequest(f"session_id is a printable text of at most {MAXIMUM_SESSION_ID} characters.")
     scopes = tuple(form.get("scope", "").split())
-    return Asked(scopes, audience or resource, grant_type, session_id=session_id)
+    return Asked(scopes, audience, grant_type, session_id=session_id, more_audiences=tuple(more))
+
+
+def _named(form: QueryDict, name: str) -> list[str]:
+    return [value for value in dict.fromkeys(map(str, form.getlist(name))) if value]
 
 
 def service_holder(account: ServiceAccount) -> Holder:

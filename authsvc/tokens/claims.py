@@ -58,7 +58,7 @@ def as_payload(claims: AccessClaims) -> dict[str, object]:
     """Return the JSON payload: ``scope`` as a string and ``scopes`` as an array with the same content."""
     payload: dict[str, object] = {
         "iss": claims.issuer,
-        "aud": claims.audience,
+        "aud": [claims.audience, *claims.other_audiences] if claims.other_audiences else claims.audience,
         "sub": claims.subject,
         "client_id": claims.client_id,
         "jti": claims.jti,
@@ -129,7 +129,7 @@ def check_payload(
 
 
 def _audiences(payload: Mapping[str, object]) -> tuple[str, ...]:
-    """We mint one audience; RFC 7519 §4.1.3 lets several stand in a list, of which the reader must find its own."""
+    """We mint one audience, or several that share; RFC 7519 §4.1.3: a reader must find its own in the list."""
     value = payload.get("aud")
     listed = value if isinstance(value, list) else [value]
     if not 0 < len(listed) <= MAXIMUM_AUDIENCES:

@@ -85,6 +85,7 @@ class TokenRequest:
     actors: tuple[str, ...] = ()
     algorithm: str = DEFAULT_ALGORITHM
     session_id: str = ""
+    other_audiences: tuple[str, ...] = ()
     more_claims: Mapping[str, str | int | list[str]] = field(default_factory=dict)
 
 
@@ -100,7 +101,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
             environment_id=caller.environment_id,
             principal_id=request.principal_id,
             client_id=request.client_id,
-            audience=request.audience,
+            audience=named_audiences(request),
             scopes=list(claims.scopes),
             grant_type=request.grant_type,
             trust_level=request.trust_level,
@@ -192,7 +193,13 @@ def _claims(caller: Caller, request: TokenRequest, now: datetime) -> AccessClaim
         device_id=request.device_id,
         session_id=request.session_id,
         actors=request.actors,
+        other_audiences=request.other_audiences,
     )
+
+
+def named_audiences(request: TokenRequest) -> str:
+    """Return whom a token is for as one text, as its row and its event keep it."""
+    return " ".join((request.audience, *request.other_audiences))
 
 
 def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str | int | bool | list[str] | None]:
@@ -200,7 +207,7 @@ def _issue_detail(claims: AccessClaims, request: TokenRequest) -> dict[str, str 
     return {
         "jti": claims.jti,
         "principal_id": claims.subject,
-        "audience": claims.audience,
+        "audience": named_audiences(request),
         "scopes": list(scopes),
         "grant_type": request.grant_type,
         "expires_at": claims.expires_at.isoformat(),

@@ -25,7 +25,7 @@ from rbac.services.gateways import (
     update_gateway,
 )
 
-SEEN = ("fetched_kids", "fetched_at", "acknowledged_kids", "acknowledged_at", "claims")
+SEEN = ("fetched_kids", "fetched_at", "acknowledged_kids", "acknowledged_at", "claims", "shares_tokens")
 
 
 class GatewayForm(forms.Form):
@@ -84,6 +84,16 @@ class AllowedForm(forms.Form):
         return lines(self.cleaned_data["allowed_principals"])
 
 
+class SharingForm(forms.Form):
+    """Whether a token may be for this gateway and others."""
+
+    shares_tokens = forms.BooleanField(
+        required=False,
+        label="A token may be for several gateways",
+        help_text="Only for those that all say so. Whoever runs one of them can use such a token at the others.",
+    )
+
+
 @admin.register(Gateway)
 class GatewayAdmin(HouseAdmin):
     """Agent servers that trust our tokens."""
@@ -135,6 +145,11 @@ class GatewayAdmin(HouseAdmin):
         return f"Tokens for {row} carry {', '.join(row.claims) or 'no further claims'} from now on."
 
     @staticmethod
+    def _share(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> str:
+        update_gateway(caller, gateway=row, shares_tokens=fields["shares_tokens"], now=now)
+        return f"A token for {row} {'may be' if row.shares_tokens else 'is never'} for other gateways too."
+
+    @staticmethod
     def _allow(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> str:
         update_gateway(caller, gateway=row, allowed_principals=fields["allowed_principals"], now=now)
         return f"{len(row.allowed_principals) or 'All'} principals with a right may come to {row}."
@@ -142,7 +157,11 @@ class GatewayAdmin(HouseAdmin):
     def initial_for(self, action: ServiceAction, row: Any) -> Mapping[str, Any]:
         """Return the form as things are now, one a line."""
         claims = "\n".join(f"{claim}={source}" for claim, source in row.claims.items())
-        return {"allowed_principals": "\n".join(row.allowed_principals), "claims": claims}
+        return {
+            "allowed_principals": "\n".join(row.allowed_principals),
+            "claims": claims,
+            "shares_tokens": row.shares_tokens,
+        }
 
     @staticmethod
     def _import(caller: Caller, row: Gateway, fields: Fields, now: datetime) -> str:
@@ -160,5 +179,6 @@ class GatewayAdmin(HouseAdmin):
         ServiceAction("claims", "Choose claims", "gateways:write", ClaimsForm, _claims),
         ServiceAction("import-token", "Import its token", "gateways:write", GatewayTokenImportForm, _import),
         ServiceAction("allow", "Choose who may come", "gateways:write", AllowedForm, _allow),
+        ServiceAction("sharing", "Share tokens", "gateways:write", SharingForm, _share),
         ServiceAction("delete", "Delete", "gateways:write", NothingForm, _delete, is_dangerous=True),
     )

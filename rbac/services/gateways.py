@@ -37,6 +37,7 @@ def create_gateway(
     admin_scope: str = AGENTOS_ADMIN,
     url: str = "",
     claims: Mapping[str, str] | None = None,
+    shares_tokens: bool = False,
     now: datetime,
 ) -> Gateway:
     """Register a gateway; its audience defaults to its id. Raises ``ValidationFailed`` or ``NameTaken``."""
@@ -57,6 +58,7 @@ def create_gateway(
             admin_scope=parse_admin_scope(admin_scope),
             url=url,
             claims=checked_mapping(claims or {}),
+            shares_tokens=shares_tokens,
             created_at=now,
         )
         if Gateway.objects.for_environment(caller).filter(audience=gateway.audience).exists():
@@ -78,6 +80,7 @@ def update_gateway(
     url: str | None = None,
     claims: Mapping[str, str] | None = None,
     allowed_principals: Sequence[str] | None = None,
+    shares_tokens: bool | None = None,
     now: datetime,
 ) -> Gateway:
     """Change a gateway; its audience stays, tokens out there carry it. Raises ``ValidationFailed``."""
@@ -88,6 +91,7 @@ def update_gateway(
         "admin_scope": admin_scope,
         "url": url,
         "claims": mapping,
+        "shares_tokens": shares_tokens,
     }
     if allowed_principals is not None:
         new["allowed_principals"] = _checked_principals(caller, allowed_principals)

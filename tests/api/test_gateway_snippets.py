@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from tests.compat.agentos_app import make_agents
 from tests.world import Api, Place, World
 
 
@@ -87,3 +89,28 @@ def test_snippets_refuse_nobody_the_reader_and_foreigners(world: World) -> None:
     assert Api(world.prod.access_token(**world.prod.reader)).get(path).status_code == 403
     for other in (world.dev, world.foreign):
         assert other.api().get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("variable", "path"), [("JWT_JWKS_FILE", ".well-known/jwks.json"), ("JWT_VERIFICATION_KEY", "jwks.pem")]
+)
+def test_agentos_accepts_our_tokens_with_the_env_line_alone(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, path: str
+) -> None:
+    from agno.os import AgentOS, Authorization
+    from fastapi.testclient import TestClient
+
+    place = world.prod
+    assert variable in snippets(place)["env"]["text"]
+    place.api().post("/keys/rotate", {})  # a next key is published too
+    published, file = Api().client.get(place.path(f"/{path}")).content.decode(), tmp_path / "jwks.json"
+    file.write_text(published)
+    monkeypatch.setenv(variable, str(file) if variable == "JWT_JWKS_FILE" else published)
+    audience = place.gateway["audience"]
+    checks = Authorization(audience=audience, verify_audience=True, issuer=place.issuer)
+    system = AgentOS(id=audience, agents=make_agents("agent-1", "agent-2"), telemetry=False, authorization=checks)
+    gateway = TestClient(system.get_app())
+    token = place.access_token(audience=audience, scope="agents:agent-1:read")
+    listed = gateway.get("/agents", headers={"Authorization": f"Bearer {token}"})
+    assert [agent["id"] for agent in listed.json()] == ["agent-1"]
+    assert gateway.get("/agents", headers={"Authorization": f"Bearer {place.access_token()}"}).status_code == 401

@@ -71,6 +71,7 @@ SAME = {
     "enrolmentcode do revoke": "DELETE devices/enrolment-codes/<id:code_id>",
     "gateway do allow": "PATCH gateways/<id:gateway_id>",
     "gateway do claims": "PATCH gateways/<id:gateway_id>",
+    "gateway do sharing": "PATCH gateways/<id:gateway_id>",
     "gateway do import-token": "POST gateways/<id:gateway_id>/tokens/import",
     "profile do probe": "POST profiles/<id:profile_id>/probe",
     "profile page status": "GET status",

@@ -18,6 +18,7 @@ REPEATABLE = {
     "tokens/diagnose": READS,
     "channels/check": READS,
     "tokens/revoke-all": SAME,
+    "tenant/suspend": "nobody of a suspended tenant is answered, so there is no second one",
     "members/<id:operator_id>/sign-out": SAME,
     "gateways/<id:gateway_id>/jwks-acknowledgement": SAME,
     "service-accounts/<id:account_id>/keys/<id:key_id>/never-expire": SAME,
