@@ -96,6 +96,7 @@ VALUES: Mapping[str, Any] = {
     "nonce": "n-0S6_WzA2Mj",
     "operator_scopes": [],
     "overlap_seconds": 3600,
+    "origins": ["https://console.acme.example"],
     "path": "/agents/agent-1/runs",
     "pattern": "/lamps/*",
     "pin": None,
