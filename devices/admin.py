@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -45,6 +46,7 @@ from rbac.admin_pages.forms import ReasonForm
 
 MOST_ASSESSED = 100
 COPIED = "copied"
+UNSEEN_DAYS = (1, 7, 30)
 LEVELS = [(int(level), f"{int(level)} {level.name.lower()}: {SENTENCES[level]}") for level in TrustLevel if level > 0]
 
 
@@ -89,6 +91,26 @@ class PendingFirst(admin.SimpleListFilter):
         return queryset.filter(status=self.value()) if self.value() else queryset
 
 
+class UnseenFilter(admin.SimpleListFilter):
+    """Filters devices in service by how long nothing was heard of them."""
+
+    title = "not seen"
+    parameter_name = "unseen"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the spans, in days."""
+        return [(str(days), f"for {days} days" if days > 1 else "for a day") for days in UNSEEN_DAYS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the active devices that were seen before that, or never since they were made."""
+        days = {str(days): days for days in UNSEEN_DAYS}.get(self.value() or "")
+        if days is None:
+            return queryset
+        before = timezone.now() - timedelta(days=days)
+        unseen = Q(last_seen_at__lt=before) | Q(last_seen_at=None, created_at__lt=before)
+        return queryset.filter(unseen, status=State.ACTIVE)
+
+
 @calls_for_attention
 def waiting_devices(operator: Operator, place: Environment | None) -> Attention:
     """Return how many devices wait for approval, and how many of the newest look risky."""
@@ -126,7 +148,7 @@ class DeviceAdmin(HouseAdmin):
         "created_at",
         "last_seen_at",
     )
-    list_filter = (PendingFirst, PlaceFilter)
+    list_filter = (PendingFirst, PlaceFilter, "trust_level", "device_type", UnseenFilter)
     actions = ("reject_devices",)
     panels = (last_decisions,)
     search_fields = ("id", "principal__name")

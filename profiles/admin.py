@@ -21,7 +21,7 @@ from authsvc.tenants.admin_site import Attention, caller_in, calls_for_attention
 from authsvc.tenants.models import Environment, Operator
 from authsvc.web.caller import Caller
 from authsvc.web.secret_text import SecretText
-from profiles.admin_pages import provider_entries  # noqa: F401 - importing registers the page
+from profiles.admin_pages import provider_entries, settings  # noqa: F401 - importing registers the pages
 from profiles.admin_pages.figures import LivingFilter, ProviderFilter
 from profiles.admin_pages.health import status_page
 from profiles.admin_pages.moving_in import import_page

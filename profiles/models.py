@@ -208,6 +208,12 @@ class ProfileSettings(EnvironmentOwned):
     lease_threshold = models.PositiveIntegerField(
         default=0, help_text="Leases of one profile within an hour that raise an event; 0: none."
     )
+    warn_after_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="When a credential counts as expiring; empty: as its tenant says."
+    )
+    lease_ttl_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How long a hand-out may be used; empty: as its tenant says."
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = TenantScopedManager["ProfileSettings"]()

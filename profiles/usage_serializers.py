@@ -10,10 +10,12 @@ from authsvc.web.serializers import IdentifierField, NameField, StrictSerializer
 from profiles.candidates import PinSource
 from profiles.failures import FailureReason
 from profiles.models import DEFAULT_AGENT, KIND_CHOICES, PRESET_CHOICES, STRATEGY_CHOICES, ProfileSettings, SessionPin
+from profiles.services.settings import SETTINGS
 from profiles.services.usage import Outcome
 
 A_YEAR_SECONDS = 31_536_000
 MAXIMUM_COUNT = 1_000_000
+SHORTEST_LEASE, LONGEST_LEASE = 60, 86_400
 
 
 class ReportInput(StrictSerializer):
@@ -57,6 +59,12 @@ class SettingsInput(StrictSerializer):
     preferred_kind = serializers.ChoiceField(choices=KIND_CHOICES, required=False, allow_blank=True)
     failure_threshold = serializers.IntegerField(min_value=0, max_value=MAXIMUM_COUNT, required=False)
     lease_threshold = serializers.IntegerField(min_value=0, max_value=MAXIMUM_COUNT, required=False)
+    warn_after_seconds = serializers.IntegerField(
+        min_value=0, max_value=A_YEAR_SECONDS, required=False, allow_null=True
+    )
+    lease_ttl_seconds = serializers.IntegerField(
+        min_value=SHORTEST_LEASE, max_value=LONGEST_LEASE, required=False, allow_null=True
+    )
 
 
 class SettingsOutput(serializers.ModelSerializer[ProfileSettings]):
@@ -64,7 +72,7 @@ class SettingsOutput(serializers.ModelSerializer[ProfileSettings]):
 
     class Meta:
         model = ProfileSettings
-        fields: ClassVar = ["backoff_preset", "strategy", "preferred_kind", "failure_threshold", "lease_threshold"]
+        fields: ClassVar = list(SETTINGS)
 
 
 class ProbeOutput(serializers.Serializer[Any]):

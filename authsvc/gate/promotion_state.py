@@ -9,11 +9,11 @@ from django.db.models import QuerySet
 from authsvc.gate.promotion_plan import Document, ItemKind, State
 from authsvc.tenants.models import Environment
 from profiles.models import Profile, ProfileOrder, ProfileSettings, ProfileState
+from profiles.services.settings import SETTINGS
 from rbac.models import ChannelPolicy, Gateway, Role, TenantScope
 
 PROFILE_RULES = ("description", "minimum_trust", "allowed_channels", "warn_after_seconds", "rotate_after_days")
 CHANNEL_RULES = ("name", "dm_policy", "group_policy", "group_gate", "rules")
-SETTINGS = ("backoff_preset", "strategy", "preferred_kind", "failure_threshold", "lease_threshold")
 EVERY_AGENT = "every agent"
 THE_SETTINGS = "credential settings"
 

@@ -347,6 +347,20 @@ class Migration(migrations.Migration):
                         default=0, help_text="Leases of one profile within an hour that raise an event; 0: none."
                     ),
                 ),
+                (
+                    "warn_after_seconds",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="When a credential counts as expiring; empty: as its tenant says.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "lease_ttl_seconds",
+                    models.PositiveIntegerField(
+                        blank=True, help_text="How long a hand-out may be used; empty: as its tenant says.", null=True
+                    ),
+                ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 (
                     "environment",

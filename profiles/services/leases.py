@@ -36,9 +36,16 @@ class LeaseUse:
 
 
 def record_lease(
-    caller: Caller, *, profile: Profile, credential: Credential, use: LeaseUse, lease_threshold: int, now: datetime
+    caller: Caller,
+    *,
+    profile: Profile,
+    credential: Credential,
+    use: LeaseUse,
+    lease_threshold: int,
+    ttl_seconds: int | None = None,
+    now: datetime,
 ) -> Lease:
-    """Record a lease, its counters and its audit event in one transaction."""
+    """Record a lease, its counters and its audit event in one transaction; it lasts as its tenant says otherwise."""
     lease = Lease(
         tenant_id=caller.tenant_id,
         environment_id=caller.environment_id,
@@ -49,7 +56,7 @@ def record_lease(
         session=use.session,
         purpose=use.purpose,
         created_at=now,
-        expires_at=now + timedelta(seconds=known_tenant(caller.tenant_id).lease_ttl_seconds),
+        expires_at=now + timedelta(seconds=ttl_seconds or known_tenant(caller.tenant_id).lease_ttl_seconds),
     )
     with pipelined(), transaction.atomic():
         insert_row(lease)

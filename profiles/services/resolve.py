@@ -106,6 +106,7 @@ def resolve_credential(caller: Caller, query: ResolveQuery, *, now: datetime) ->
         credential=credential,
         use=use,
         lease_threshold=settings.lease_threshold,
+        ttl_seconds=settings.lease_ttl_seconds,
         now=now,
     )
     if query.session:

@@ -14,6 +14,15 @@ from profiles.backoff import PRESETS, BackoffPreset
 from profiles.models import ProfileSettings
 from profiles.providers import Kind
 
+SETTINGS = (
+    "backoff_preset",
+    "strategy",
+    "preferred_kind",
+    "failure_threshold",
+    "lease_threshold",
+    "warn_after_seconds",
+    "lease_ttl_seconds",
+)
 _SETTINGS = Prepared(
     lambda tenant_id, environment_id: (
         ProfileSettings.objects.for_tenant(tenant_id).filter(environment_id=environment_id).order_by()

@@ -60,8 +60,8 @@ class StatusQuery:
 def status_document(caller: Caller, query: StatusQuery, *, now: datetime) -> dict[str, object]:
     """Return the document of ``models status --json``, with ``check`` 0, 1 or 2."""
     rows = _rows(caller, query)
-    tenant_warn_ms = _tenant_warn_ms(caller)
-    health = [_health(row, query, tenant_warn_ms, now) for row in _with_failures(caller, rows, now)]
+    warn_ms = _own_warn_ms(caller)
+    health = [_health(row, query, warn_ms, now) for row in _with_failures(caller, rows, now)]
     in_use = query.providers or _providers_in_use(caller, rows)
     resolutions = {provider: _resolution(caller, query, rows, provider, now) for provider in sorted(in_use)}
     code = check(health, in_use, query.compat, _effective(resolutions))
@@ -79,7 +79,7 @@ def status_document(caller: Caller, query: StatusQuery, *, now: datetime) -> dic
             "providers": [_provider(name, health, resolution) for name, resolution in resolutions.items()],
             "unusableProfiles": _unusable(rows, now),
             "oauth": {
-                "warnAfterMs": tenant_warn_ms if query.warn_after_ms is None else query.warn_after_ms,
+                "warnAfterMs": warn_ms if query.warn_after_ms is None else query.warn_after_ms,
                 "profiles": [_profile(row, each, now) for row, each in zip(rows, health, strict=True)],
                 "providers": [
                     {"provider": name, "status": str(provider_state(_of(health, name)))} for name in resolutions
@@ -121,11 +121,11 @@ def _with_failures(caller: Caller, rows: Sequence[Row], now: datetime) -> list[t
 
 
 def _health(
-    row: tuple[Profile, Credential | None, bool], query: StatusQuery, tenant_warn_ms: int, now: datetime
+    row: tuple[Profile, Credential | None, bool], query: StatusQuery, warn_ms: int, now: datetime
 ) -> ProfileHealth:
     profile, credential, has_failed = row
     own_ms = None if profile.warn_after_seconds is None else profile.warn_after_seconds * 1000
-    windows = (query.warn_after_ms, own_ms, tenant_warn_ms)
+    windows = (query.warn_after_ms, own_ms, warn_ms)
     warn_after_ms = next(window for window in windows if window is not None)
     if credential is None:
         stored = StoredCredential(profile.key, profile.provider, Kind(profile.kind), has_secret=False)
@@ -254,7 +254,11 @@ def _of(health: Sequence[ProfileHealth], provider: str) -> list[ProfileHealth]:
     return [each for each in health if each.provider == provider]
 
 
-def _tenant_warn_ms(caller: Caller) -> int:
+def _own_warn_ms(caller: Caller) -> int:
+    """Return the environment's window, else its tenant's."""
+    own = profile_settings(caller).warn_after_seconds
+    if own is not None:
+        return own * 1000
     seconds = Tenant.objects.values_list("credential_warn_seconds", flat=True).get(id=caller.tenant_id)
     return seconds * 1000
 

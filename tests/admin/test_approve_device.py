@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -105,6 +105,23 @@ def test_device_page_says_what_was_denied_and_why_beside_its_story(world: World,
     assert "<strong>decision.denied</strong>" not in page
     for text in (device["id"], denied):
         assert ">decision.denied<" in acme.get(f"/admin/authsvc/auditevent/?q={text}").content.decode()
+
+
+def test_fleet_is_filtered_by_trust_kind_and_silence(world: World, acme: Client, now: datetime) -> None:
+    device, pending = quote(world.prod.device["id"]), quote(world.prod.pending_device["id"])
+    Device.unscoped.filter(id=world.prod.device["id"]).update(
+        trust_level=3, device_type="cli", last_seen_at=now - timedelta(days=8)
+    )
+    for query, is_listed in (
+        ("trust_level__exact=3", True),
+        ("trust_level__exact=1", False),
+        ("device_type__exact=cli", True),
+        ("unseen=7", True),
+        ("unseen=30", False),
+    ):
+        page = acme.get(f"{LIST}?{query}").content.decode()
+        assert (device in page) == is_listed, query
+    assert pending not in acme.get(f"{LIST}?unseen=7").content.decode()
 
 
 def test_first_page_leads_to_devices_that_look_copied(world: World, acme: Client, now: datetime) -> None:

@@ -35,6 +35,7 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         + place["environment_id"],
         "providers": "/admin/profiles/providerentry/",
         "provider": "/admin/profiles/providerentry/add/",
+        "credential-rules": "/admin/profiles/profilesettings/add/",
         "inbox": "/admin/devices/device/?status=pending",
         "leases": "/admin/profiles/lease/",
         "role": "/admin/rbac/role/add/",

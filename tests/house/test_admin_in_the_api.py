@@ -41,6 +41,8 @@ SAME = {
     "profile do delete": "DELETE profiles/<id:profile_id>",
     "profile page import": "POST profiles/import",
     "profile page outlook": "PUT order/<name:provider>",
+    "profilesettings add": "PATCH profiles/settings",
+    "profilesettings do change": "PATCH profiles/settings",
     "providerentry add": "PUT providers/<name:provider>",
     "providerentry do change": "PUT providers/<name:provider>",
     "providerentry do remove": "DELETE providers/<name:provider>",

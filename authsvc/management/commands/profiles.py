@@ -1,4 +1,4 @@
-"""``profiles import|export|probe|clear-cooldown``: files of gateways in and out, and credentials that rest.
+"""``profiles import|export|probe|clear-cooldown|settings``: files of gateways in and out, and credentials that rest.
 
 Secrets are read from a file or standard input and written only to a path that was named, 0600; none is printed.
 """
@@ -17,7 +17,7 @@ from django.core.management import CommandError
 from authsvc.management.house_command import Exit, HouseCommand, add_json, add_place, add_verbs
 from authsvc.management.private_files import write_private
 from authsvc.web.caller import Caller
-from authsvc.web.problems import NotFound
+from authsvc.web.problems import NotFound, ValidationFailed
 from authsvc.web.secret_text import SecretText
 from profiles.interchange.render import RefreshTokens, SecretsMode
 from profiles.models import DEFAULT_AGENT
@@ -25,8 +25,10 @@ from profiles.services.exporting import EXPORT_FORMATS, Export, ExportQuery, exp
 from profiles.services.importing import FORMATS, ImportResult, StoreNotImportable, Unlock, import_store, read_store
 from profiles.services.importing import findings_document as shown
 from profiles.services.probe import probe_document, probe_profile
+from profiles.services.settings import profile_settings, update_profile_settings
 from profiles.services.store import find_profile
 from profiles.services.usage import clear_cooldown
+from profiles.usage_serializers import SettingsInput, SettingsOutput
 
 STATE_FILE = "auth-state.json"
 PROBE_EXITS = {"accepted": Exit.OK, "refused": Exit.BROKEN, "unknown": Exit.UNKNOWN}
@@ -59,6 +61,10 @@ class Command(HouseCommand):
         giving.add_argument("--output", required=True, help="the file to write, 0600")
         giving.add_argument("--agent", default=DEFAULT_AGENT)
         add_json(giving)
+        rules = verbs.add_parser("settings", help="show or change how credentials are chosen, rested and handed out")
+        add_place(rules, required=False)
+        rules.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="VALUE empty for none")
+        add_json(rules)
         _add_profile(verbs.add_parser("probe", help="try it at its provider: 0 accepted, 1 refused, 3 unknown"))
         _add_profile(verbs.add_parser("clear-cooldown", help="end every cooldown of a profile, after a top-up"))
 
@@ -69,6 +75,7 @@ class Command(HouseCommand):
             "export": self._export,
             "probe": self._probe,
             "clear-cooldown": self._clear_cooldown,
+            "settings": self._settings,
         }
         return verbs[options["verb"]](options, now)
 
@@ -121,6 +128,22 @@ class Command(HouseCommand):
             self.print_lines([f"{found['profile']}: {found['outcome']}, {said}. {found['hint']}".strip()])
         return PROBE_EXITS[str(found["outcome"])]
 
+    def _settings(self, options: dict[str, Any], now: datetime) -> Exit:
+        caller = self.chosen_place(options)
+        if options["set"]:
+            checked = SettingsInput(data=dict(_setting(text) for text in options["set"]))
+            if not checked.is_valid():
+                raise ValidationFailed(
+                    errors={name: [str(each) for each in found] for name, found in checked.errors.items()}
+                )
+            update_profile_settings(caller, changes=checked.validated_data, now=now)
+        document = dict(SettingsOutput(profile_settings(caller)).data)
+        if options["json"]:
+            self.print_json(document)
+        else:
+            self.print_lines([f"{name}: {'' if value is None else value}" for name, value in document.items()])
+        return Exit.OK
+
     def _clear_cooldown(self, options: dict[str, Any], now: datetime) -> Exit:
         caller = self.chosen_place(options)
         profile = clear_cooldown(caller, profile_id=_profile_id(caller, options), now=now)
@@ -129,6 +152,13 @@ class Command(HouseCommand):
         else:
             self.print_lines([f"{profile.key}: every cooldown is ended."])
         return Exit.OK
+
+
+def _setting(text: str) -> tuple[str, str | None]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError("--set takes NAME=VALUE, or NAME= for none.", returncode=Exit.USAGE)
+    return name, value or ("" if name == "preferred_kind" else None)
 
 
 def _unlock(options: dict[str, Any]) -> Unlock:
