@@ -56,6 +56,7 @@ VALUES: Mapping[str, Any] = {
     "confirm": ["agent_os:admin"],
     "content": "GROQ_API_KEY=gsk_" + "0" * 52,
     "dashboard_url": "https://console.example/usage",
+    "endpoint_url": "https://api.example/v1",
     "description": "Runs the nightly reports.",
     "detail": "Every gate is open.",
     "device_type": "cli",
