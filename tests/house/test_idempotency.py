@@ -31,6 +31,7 @@ REPEATABLE = {
     "reviews/<id:review_id>/approve": STATE,
     "reviews/<id:review_id>/reject": STATE,
     "promotions": STATE,
+    "tenant/suspend": STATE,
     "channels/<id:channel_id>/pairing/approve": STATE,
     "devices/reject": STATE,
     "devices/<id:device_id>/approve": STATE,

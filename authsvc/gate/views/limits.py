@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.gate.serializers import LimitsInput, LimitsOutput
+from authsvc.gate.tenant_serializers import LimitsInput, LimitsOutput
 from authsvc.tenants.limits import BOUNDS, get_tenant, set_limits
 from authsvc.tenants.models import Tenant
 from authsvc.web.api import ApiView

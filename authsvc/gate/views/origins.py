@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.gate.serializers import OriginsInput, OriginsOutput
+from authsvc.gate.tenant_serializers import OriginsInput, OriginsOutput
 from authsvc.tenants.limits import get_tenant
 from authsvc.tenants.origins import origins_of, set_origins
 from authsvc.web.api import ApiView

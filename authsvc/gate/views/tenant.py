@@ -10,7 +10,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from authsvc.gate.serializers import SuspensionInput, TenantOutput
+from authsvc.gate.tenant_serializers import SuspensionInput, TenantOutput
 from authsvc.gate.views.members import TenantWide
 from authsvc.tenants.limits import get_tenant
 from authsvc.tenants.models import Environment, Tenant, TenantState
