@@ -64,7 +64,6 @@ VALUES: Mapping[str, Any] = {
     "dm_policy": "allowlist",
     "document": {"dmPolicy": "allowlist", "allowFrom": [123456789]},
     "email": "reports@acme.example",
-    "endpoint_url": "https://api.example/v1",
     "enrolment_code": "aec_…",
     "env_names": ["OWN_LLM_API_KEY"],
     "environment": "prod",

@@ -1,4 +1,4 @@
-"""Shapes of what is said about the whole tenant: its state, its limits, its browser applications."""
+"""Shapes of what a tenant says about itself: its limits, its state, its origins; unknown fields are refused."""
 
 from __future__ import annotations
 
