@@ -168,7 +168,6 @@ _LEAVES_RIGHTS_ALONE = frozenset(
         "audit.checkpoint_signed",
         "client.authentication_failed",
         "data_key.created",
-        "data_key.rewrapped",
         "decision.denied",
         "decision.made",
         "device.authenticated",
@@ -193,8 +192,8 @@ _AREAS_WITHOUT_RIGHTS = (
     "invitation.",
     "membership.",
     "operator.",
-    "order.",
-    "profile",
+    "profile.",
+    "profiles.",
     "review.",
     "usage.",
 )
