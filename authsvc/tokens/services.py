@@ -5,28 +5,33 @@ What a principal may do is decided above and comes in as a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from django.db import transaction
 
 from authsvc.audit.changes import Known, Remembered, current_changes
+from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
+from authsvc.audit.together import write_together
 from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
-from authsvc.tokens.compact import take_apart
+from authsvc.tokens.compact import MAXIMUM_CHARACTERS, CompactParts, take_apart
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, verifying_backend
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
-from authsvc.web.prepared import Prepared, insert_row, pipelined
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
 _KEYS: Remembered[str, VerifyingKey] = Remembered(4096)
+LASTING_REASONS = frozenset({"signature", "exp", "revoked"})
+_REFUSED: Remembered[bytes, Refusal] = Remembered(1024)
 _REVOKED = Prepared(
     lambda tenant_id, jti: (
         IssuedToken.objects.for_tenant(tenant_id)
@@ -46,11 +51,20 @@ class VerifyingKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a token is refused, from when on."""
+
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A fresh access token and what it says."""
+    """A fresh access token, what it says, and its row."""
 
     text: SecretText
     claims: AccessClaims
+    row: IssuedToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,39 +103,62 @@ class TokenRequest:
     more_claims: Mapping[str, str | int | list[str]] = field(default_factory=dict)
 
 
-def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken:
-    """Sign an access token in the caller's environment, and write its row and audit event in one transaction."""
+def mint(
+    caller: Caller, request: TokenRequest, *, still: Callable[[], bool] = lambda: True, now: datetime
+) -> MintedToken:
+    """Sign an access token in the caller's environment, and write its row and audit event in one transaction.
+
+    ``still`` says whether the request would be decided the same now; it is asked when rights changed meanwhile.
+    """
     claims = _claims(caller, request, now)
     payload = {**request.more_claims, **as_payload(claims)}
     text = signing_backend(_minting_key(caller, request, now)).encode(payload)
-    with pipelined(), transaction.atomic():
-        row = IssuedToken(
-            id=claims.jti,
-            tenant_id=caller.tenant_id,
-            environment_id=caller.environment_id,
-            principal_id=request.principal_id,
-            client_id=request.client_id,
-            audience=named_audiences(request),
-            scopes=list(claims.scopes),
-            grant_type=request.grant_type,
-            trust_level=request.trust_level,
-            family_id=request.family_id,
-            actors=list(request.actors),
-            created_at=now,
-            expires_at=claims.expires_at,
-        )
-        insert_row(row)
-        record(caller, "token.issued", subject_id=claims.jti, detail=_issue_detail(claims, request), now=now)
-    return MintedToken(SecretText(text), claims)
+    row = IssuedToken(
+        id=claims.jti,
+        tenant_id=caller.tenant_id,
+        environment_id=caller.environment_id,
+        principal_id=request.principal_id,
+        client_id=request.client_id,
+        audience=named_audiences(request),
+        scopes=list(claims.scopes),
+        grant_type=request.grant_type,
+        trust_level=request.trust_level,
+        family_id=request.family_id,
+        actors=list(request.actors),
+        created_at=now,
+        expires_at=claims.expires_at,
+    )
+    detail = _issue_detail(claims, request)
+
+    def issue(ledger: Ledger) -> None:
+        ledger.insert(row)
+        ledger.record(caller, "token.issued", subject_id=claims.jti, detail=detail, now=now)
+
+    write_together(caller, issue, still=still)
+    return MintedToken(SecretText(text), claims, row)
 
 
 def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     """Return the verified token; raises ``TokenRefused`` with a reason that only the log sees.
 
-    The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner.
+    The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner. What is
+    refused for a reason that lasts is remembered apart from what is accepted, until the tenant's rights change.
     """
+    name = sha256(raw.encode("utf-8", "surrogatepass")).digest() if len(raw) <= MAXIMUM_CHARACTERS else b""
+    refused = _REFUSED.find(name)
+    if refused is not None and refused.value.since <= now:
+        raise TokenRefused(refused.value.reason)
     parts = take_apart(raw)
     known = _verifying_key(check_header(parts.header))
+    try:
+        return _verified(parts, known, now)
+    except TokenRefused as refusal:
+        if refusal.reason in LASTING_REASONS:
+            _REFUSED.put(name, known.tenant_id, known.changes, Refusal(refusal.reason, now))
+        raise
+
+
+def _verified(parts: CompactParts, known: Known[VerifyingKey], now: datetime) -> VerifiedToken:
     key = known.value.key
     payload = known.value.backend.check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name

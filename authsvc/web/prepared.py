@@ -12,14 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, CharField, Field, ForeignKey, Model, QuerySet
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
+from authsvc.web.driver import pipelined, run_prepared, send_commit
+
 Row = TypeVar("Row")
+PLAIN_FIELDS = frozenset({CharField, BigIntegerField, ForeignKey})
+MAXIMUM_VALUES = 900  # of one statement, on SQLite
 _FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
 
 
@@ -89,19 +95,54 @@ class Prepared(Generic[Row]):
 
 def insert_row(row: Model) -> None:
     """Insert a new row as ``save(force_insert=True)`` does, but without signals; its key must be set."""
-    fields = row._meta.concrete_fields
-    statement = _INSERTS.get(type(row))
-    if statement is None:
-        quote = connection.ops.quote_name
-        columns = ", ".join(quote(str(field.column)) for field in fields)
-        places = ", ".join(["%s"] * len(fields))
-        statement = f"INSERT INTO {quote(row._meta.db_table)} ({columns}) VALUES ({places})"  # noqa: S608 - our names
-        _INSERTS[type(row)] = statement
-    execute(statement, [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields])
-    row._state.adding, row._state.db = False, connection.alias
+    insert_rows([row])
 
 
-_INSERTS: dict[type[Model], str] = {}
+def insert_rows(rows: Sequence[Model]) -> None:
+    """Insert new rows of one model with as few statements as the number of values allows; their keys must be set."""
+    readers = _readers(type(rows[0]))
+    most = MAXIMUM_VALUES // len(readers)
+    for first in range(0, len(rows), most):
+        some = rows[first : first + most]
+        execute(_insertion(type(rows[0]), len(some)), [read(row) for row in some for read in readers])
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+
+
+@lru_cache(maxsize=128)
+def _readers(model: type[Model]) -> list[Callable[[Model], Any]]:
+    """Return for each column how its value is read from a row: as it is, where the field would not change it."""
+    return [
+        attrgetter(field.attname) if type(field) in PLAIN_FIELDS else _reader_of(field)
+        for field in model._meta.concrete_fields
+    ]
+
+
+def _reader_of(field: Field[Any, Any]) -> Callable[[Model], Any]:
+    return lambda row: field.get_db_prep_save(field.pre_save(row, True), connection)
+
+
+def update_row(row: Model, names: Sequence[str]) -> None:
+    """Store the named fields of a row as ``save(update_fields=names)`` does, but without signals."""
+    fields = [row._meta.get_field(name) for name in (*names, row._meta.pk.attname)]
+    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]  # type: ignore[union-attr]
+    execute(_update(type(row), tuple(names)), values)
+
+
+@lru_cache(maxsize=64)
+def _update(model: type[Model], names: Sequence[str]) -> str:
+    quote = connection.ops.quote_name
+    columns = ", ".join(f"{quote(str(model._meta.get_field(name).column))} = %s" for name in names)  # type: ignore[union-attr]
+    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+    return f"UPDATE {table} SET {columns} WHERE {key} = %s"  # noqa: S608 - our names
+
+
+@lru_cache(maxsize=512)
+def _insertion(model: type[Model], count: int) -> str:
+    fields, quote = model._meta.concrete_fields, connection.ops.quote_name
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    places = ", ".join(["(" + ", ".join(["%s"] * len(fields)) + ")"] * count)
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {places}"  # noqa: S608 - our names
 
 
 def as_moment(moment: datetime) -> Any:
@@ -125,42 +166,44 @@ def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> None:
-    """Run a statement that changes something; inside ``pipelined`` it may be sent later, and fail later."""
+    """Run a statement that changes something."""
     here = connections[DEFAULT_DB_ALIAS]
-    prepared = _prepared_cursor(here)
-    if prepared is None:
+    ready = _ready_connection(here)
+    if ready is None:
         with here.cursor() as cursor:
             cursor.execute(statement, parameters)
         return
     with here.wrap_database_errors:
-        prepared.execute(statement, parameters, prepare=True)
+        run_prepared(ready, statement, parameters, has_rows=False)
 
 
 @contextmanager
-def pipelined() -> Iterator[None]:
-    """Send the statements of a transaction together where nothing waits for their rows; PostgreSQL only.
+def sent_together(*, and_commit: bool = False) -> Iterator[None]:
+    """Send the statements of this module together and wait once, or where rows are read; PostgreSQL only.
 
-    Only for statements of this module: the ORM would take an update that is not sent yet for one that met no row.
-    Stands around ``transaction.atomic()``: the end of the transaction waits for everything, so that what comes after
-    it is durable, and a statement that failed has raised.
+    Inside a transaction, and for this module's statements alone: the ORM must not use the connection meanwhile. With
+    ``and_commit`` the outermost transaction is over, and durable, when this ends.
     """
     here = connections[DEFAULT_DB_ALIAS]
-    if _prepared_cursor(here) is None:
+    ready = _ready_connection(here)
+    if ready is None:
         yield
         return
-    with here.wrap_database_errors, here.connection.pipeline():
+    with here.wrap_database_errors, pipelined(ready):
         yield
+        if and_commit:
+            send_commit(ready)
 
 
 def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
     here = connections[DEFAULT_DB_ALIAS]
-    prepared = _prepared_cursor(here)
-    if prepared is None:
+    ready = _ready_connection(here)
+    if ready is None:
         with here.cursor() as cursor:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
     with here.wrap_database_errors:
-        found: list[Sequence[Any]] = prepared.execute(statement, parameters, prepare=True).fetchall()
+        found: list[Any] = run_prepared(ready, statement, parameters, has_rows=True)
         return found
 
 
@@ -169,17 +212,17 @@ def _is_gone(here: BaseDatabaseWrapper) -> bool:
     return bool(getattr(here.connection, "closed", False))
 
 
-def _prepared_cursor(here: BaseDatabaseWrapper) -> Any:
-    """Return a cursor that prepares on the server, or ``None``: on SQLite, or when somebody watches the statements."""
+def _ready_connection(here: BaseDatabaseWrapper) -> Any:
+    """Return a driver's connection that may prepare, or ``None``: on SQLite, or when somebody watches the statements,
+    or with an isolation level that only the driver's own cursors would set.
+    """
     if here.vendor != "postgresql" or here.execute_wrappers or here.queries_logged:
         return None
-    from psycopg import Cursor  # noqa: PLC0415 - SQLite needs no driver
-
     here.close_if_health_check_failed()
     here.ensure_connection()
     if here.needs_rollback:
         here.validate_no_broken_transaction()
-    return Cursor(here.connection)
+    return here.connection if here.connection.isolation_level is None else None
 
 
 def _reader(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:
