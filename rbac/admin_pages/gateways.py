@@ -179,6 +179,6 @@ class GatewayAdmin(HouseAdmin):
         ServiceAction("claims", "Choose claims", "gateways:write", ClaimsForm, _claims),
         ServiceAction("import-token", "Import its token", "gateways:write", GatewayTokenImportForm, _import),
         ServiceAction("allow", "Choose who may come", "gateways:write", AllowedForm, _allow),
-        ServiceAction("sharing", "Share tokens", "gateways:write", SharingForm, _share),
+        ServiceAction("sharing", "Set sharing", "gateways:write", SharingForm, _share),
         ServiceAction("delete", "Delete", "gateways:write", NothingForm, _delete, is_dangerous=True),
     )
