@@ -27,7 +27,6 @@ REPEATABLE = {
     "profiles/<id:profile_id>/retire": SAME,
     "profiles/<id:profile_id>/clear-cooldown": SAME,
     "profiles/<id:profile_id>/probe": SAME,
-    "tenant/suspend": STATE,
     "keys/activate": STATE,
     "keys/<id:key_id>/retire": STATE,
     "reviews/<id:review_id>/approve": STATE,
