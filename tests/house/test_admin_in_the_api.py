@@ -84,6 +84,7 @@ NOT_IN_THE_API = {
     "environment add": PLATFORM,
     "tenant add": PLATFORM,
     "tenant do resume": "nothing of a suspended tenant is answered; the command tenants does it",
+    "tenant do destroy": PLATFORM,
     "tenant do require-mfa": PERSON,
     "tenant do release-mfa": PERSON,
     "tenant page onboard": PLATFORM,

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from authsvc.gate.admin_pages.onboarding import onboarding_page
+from authsvc.gate.closing import destroy_tenant
 from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, always
 from authsvc.tenants.admin_filters import TenantFilter
@@ -67,6 +68,16 @@ class OriginsForm(forms.Form):
     origins = ScopesText(
         required=False,
         help_text="One a line, e.g. https://console.example.com. The service's own origins always count.",
+    )
+
+
+class DestroyForm(ReasonForm):
+    """Why, and the tenant's name typed out."""
+
+    confirmed_slug = forms.CharField(
+        max_length=63,
+        label="Type its name",
+        help_text="Every credential and key of it is erased, in every backup too. There is no way back.",
     )
 
 
@@ -138,6 +149,12 @@ class TenantAdmin(PlatformAdmin):
         return f"{row} is back."
 
     @staticmethod
+    def _destroy(caller: Caller, row: Tenant, fields: Fields, now: datetime) -> str:
+        typed, reason = fields["confirmed_slug"], fields["reason"]
+        erased = destroy_tenant(caller, tenant=row, confirmed_slug=typed, reason=reason, now=now)
+        return f"{row} is destroyed; {erased} keys are erased, and nothing they sealed can be read again."
+
+    @staticmethod
     def _require_mfa(caller: Caller, row: Tenant, _fields: Fields, now: datetime) -> str:
         require_second_factor(caller, tenant=row, is_required=not row.require_mfa, now=now)
         return f"{row} {'requires' if row.require_mfa else 'no longer requires'} a second factor."
@@ -201,6 +218,16 @@ class TenantAdmin(PlatformAdmin):
             _suspend,
             is_dangerous=True,
             applies=lambda row: row.state == TenantState.ACTIVE,
+            asks_again=always,
+        ),
+        ServiceAction(
+            "destroy",
+            "Destroy for good",
+            "authsvc:admin",
+            DestroyForm,
+            _destroy,
+            is_dangerous=True,
+            applies=lambda row: row.state == TenantState.SUSPENDED,
             asks_again=always,
         ),
         ServiceAction(

@@ -1,4 +1,4 @@
-"""``tenants list|add|add-environment|suspend|resume``: the customers of this installation, from the machine."""
+"""``tenants list|add|add-environment|suspend|resume|destroy``: the customers of this installation, from the machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management import CommandError
 
+from authsvc.gate.closing import destroy_tenant
 from authsvc.gate.onboarding import open_environment, open_tenant
 from authsvc.management.house_command import Exit, HouseCommand, add_json, add_verbs
 from authsvc.tenants.models import Environment, Tenant, TenantState
@@ -17,9 +18,9 @@ STATES = {"suspend": TenantState.SUSPENDED, "resume": TenantState.ACTIVE}
 
 
 class Command(HouseCommand):
-    """List, add, suspend and resume tenants."""
+    """List, add, suspend, resume and destroy tenants."""
 
-    help = "List tenants, add one or an environment of one, suspend or resume one; workers follow within a second."
+    help = "List tenants, add one or an environment of one, suspend or resume one, or destroy a suspended one."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the verbs and options."""
@@ -34,13 +35,21 @@ class Command(HouseCommand):
         for verb in STATES:
             state = verbs.add_parser(verb, help=f"{verb} a tenant: nothing of a suspended one is answered")
             state.add_argument("--reason", required=True, help="why; kept in the audit")
-        for verb in (added, environment, *(verbs.choices[name] for name in STATES)):
+        ended = verbs.add_parser("destroy", help="erase the keys of a suspended tenant, for good and in every backup")
+        ended.add_argument("--reason", required=True, help="why; kept in the audit")
+        ended.add_argument("--confirm", required=True, help="the slug once more")
+        for verb in (added, environment, ended, *(verbs.choices[name] for name in STATES)):
             verb.add_argument("--tenant", required=True, help="the tenant's slug")
             add_json(verb)
 
     def run(self, options: dict[str, Any], now: datetime) -> Exit:
         """Run the command."""
-        act = {"list": self._list, "add": self._add, "add-environment": self._add_environment}
+        act = {
+            "list": self._list,
+            "add": self._add,
+            "add-environment": self._add_environment,
+            "destroy": self._destroy,
+        }
         found = act.get(options["verb"], self._set_state)(options, now)
         documents = [_document(tenant) for tenant in found]
         if options["json"]:
@@ -59,6 +68,12 @@ class Command(HouseCommand):
         [tenant] = self.tenants(options["tenant"])
         open_environment(self.caller, tenant=tenant, name=options["env"], now=now)
         return [tenant]
+
+    def _destroy(self, options: dict[str, Any], now: datetime) -> list[Tenant]:
+        [tenant] = self.tenants(options["tenant"])
+        confirmed, reason = options["confirm"], options["reason"]
+        destroy_tenant(self.caller, tenant=tenant, confirmed_slug=confirmed, reason=reason, now=now)
+        return self.tenants(options["tenant"])
 
     def _set_state(self, options: dict[str, Any], now: datetime) -> list[Tenant]:
         if not options["reason"].strip():
