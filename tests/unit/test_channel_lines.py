@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from authsvc.web.problems import ValidationFailed
 from rbac.channel_lines import FIELDS, lines_of, rules_of
 from rbac.channel_rules import ChannelRule, Effect, Reach, SubjectKind
 
-IDS = st.sampled_from(["*", "7", "-100555", "123456789", "user", "group", "direct", "@kim", "C0AB:1.2", "+4915"])
-RULES = st.builds(ChannelRule, st.sampled_from(SubjectKind), IDS, st.sampled_from(Effect), st.sampled_from(Reach))
+IDS = ("*", "7", "-100555", "123456789", "user", "group", "direct", "@kim", "C0AB:1.2", "+4915")
+RULES = [ChannelRule(*each) for each in product(SubjectKind, IDS, Effect, Reach)]
 
 
-@given(st.lists(RULES, max_size=6))
-def test_written_rules_are_read_back_as_they_decide(rules: list[ChannelRule]) -> None:
-    read = rules_of({effect: lines_of(rules, effect) for effect in FIELDS})
+def test_written_rules_are_read_back_as_they_decide() -> None:
+    read = rules_of({effect: lines_of(RULES, effect) for effect in FIELDS})
 
     def meaning(rule: ChannelRule) -> tuple[object, ...]:  # a deny rule counts everywhere, whatever its reach says
         return rule.subject_kind, rule.subject_id, rule.effect, rule.effect is Effect.DENY or rule.reach
 
-    assert sorted(map(str, map(meaning, read))) == sorted(map(str, map(meaning, rules)))
+    assert sorted(map(str, map(meaning, read))) == sorted(map(str, map(meaning, RULES)))
 
 
 @pytest.mark.parametrize(
