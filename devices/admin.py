@@ -126,10 +126,10 @@ def waiting_devices(operator: Operator, place: Environment | None) -> Attention:
 @calls_for_attention
 def copied_devices(operator: Operator, place: Environment | None) -> Attention:
     """Return how many devices stand suspended because two machines seem to live behind one proof."""
-    count = look_copied(in_sight(Device.unscoped.all(), operator, place)).count()
+    rows = look_copied(in_sight(Device.unscoped.all(), operator, place))
     url = reverse("admin:devices_device_changelist") + f"?status={COPIED}"
     label = "devices are suspended: they look copied"
-    return Attention(count, label, url, "No device looks copied.", is_urgent=True)
+    return Attention(rows, label, url, "No device looks copied.", is_urgent=True)
 
 
 @admin.register(Device)

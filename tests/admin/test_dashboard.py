@@ -46,7 +46,7 @@ def test_credential_that_ends_tomorrow_counts_as_expiring(world: World, acme: Cl
 def test_dashboard_takes_few_queries(
     world: World, acme: Client, django_assert_max_num_queries: type[CaptureQueriesContext]
 ) -> None:
-    with django_assert_max_num_queries(15):  # type: ignore[arg-type]
+    with django_assert_max_num_queries(14):  # type: ignore[arg-type]
         acme.get("/admin/")
 
 

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.scale import scaled
 from tests.world import World
 
-MOST_QUERIES = 15
+MOST_QUERIES = 14
 SIZES = {
     "authsvc_principal": 10_000,
     "devices_device": 10_000,
