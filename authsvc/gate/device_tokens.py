@@ -10,7 +10,6 @@ from django.db import transaction
 from authsvc.gate.issue import Asked, Holder, issue_token
 from authsvc.gate.refresh_grant import issue_refresh
 from authsvc.tokens.services import MintedToken
-from authsvc.web.prepared import pipelined
 from authsvc.web.secret_text import SecretText
 from devices.services.authenticate import ProvenDevice
 from rbac.services.effective import effective_scopes
@@ -35,6 +34,6 @@ def issue_device_tokens(
         may_be_empty=True,
     )
     asked = Asked(tuple(scopes), gateway.audience if gateway else "", grant_type)
-    with pipelined(), transaction.atomic():
+    with transaction.atomic():
         minted = issue_token(proven.caller, holder, asked, now=now)
         return minted, issue_refresh(proven.caller, minted=minted, grant_type=grant_type, now=now)

@@ -22,7 +22,7 @@ from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, 
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
-from authsvc.web.prepared import Prepared, insert_row, pipelined
+from authsvc.web.prepared import Prepared, insert_row
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
@@ -94,7 +94,7 @@ def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken
     claims = _claims(caller, request, now)
     payload = {**request.more_claims, **as_payload(claims)}
     text = signing_backend(_minting_key(caller, request, now)).encode(payload)
-    with pipelined(), transaction.atomic():
+    with transaction.atomic():
         row = IssuedToken(
             id=claims.jti,
             tenant_id=caller.tenant_id,

@@ -8,8 +8,7 @@ depends on the values: no ``IN`` of varying length, no comparison with ``None``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -18,6 +17,8 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet
 from django.db.models.query import FlatValuesListIterable, ModelIterable
+
+from authsvc.web.driver import run_prepared
 
 Row = TypeVar("Row")
 _FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
@@ -125,42 +126,26 @@ def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
 
 
 def execute(statement: str, parameters: Sequence[Any]) -> None:
-    """Run a statement that changes something; inside ``pipelined`` it may be sent later, and fail later."""
+    """Run a statement that changes something."""
     here = connections[DEFAULT_DB_ALIAS]
-    prepared = _prepared_cursor(here)
-    if prepared is None:
+    ready = _ready_connection(here)
+    if ready is None:
         with here.cursor() as cursor:
             cursor.execute(statement, parameters)
         return
     with here.wrap_database_errors:
-        prepared.execute(statement, parameters, prepare=True)
-
-
-@contextmanager
-def pipelined() -> Iterator[None]:
-    """Send the statements of a transaction together where nothing waits for their rows; PostgreSQL only.
-
-    Only for statements of this module: the ORM would take an update that is not sent yet for one that met no row.
-    Stands around ``transaction.atomic()``: the end of the transaction waits for everything, so that what comes after
-    it is durable, and a statement that failed has raised.
-    """
-    here = connections[DEFAULT_DB_ALIAS]
-    if _prepared_cursor(here) is None:
-        yield
-        return
-    with here.wrap_database_errors, here.connection.pipeline():
-        yield
+        run_prepared(ready, statement, parameters)
 
 
 def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
     here = connections[DEFAULT_DB_ALIAS]
-    prepared = _prepared_cursor(here)
-    if prepared is None:
+    ready = _ready_connection(here)
+    if ready is None:
         with here.cursor() as cursor:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
     with here.wrap_database_errors:
-        found: list[Sequence[Any]] = prepared.execute(statement, parameters, prepare=True).fetchall()
+        found: list[Any] = run_prepared(ready, statement, parameters)
         return found
 
 
@@ -169,17 +154,17 @@ def _is_gone(here: BaseDatabaseWrapper) -> bool:
     return bool(getattr(here.connection, "closed", False))
 
 
-def _prepared_cursor(here: BaseDatabaseWrapper) -> Any:
-    """Return a cursor that prepares on the server, or ``None``: on SQLite, or when somebody watches the statements."""
+def _ready_connection(here: BaseDatabaseWrapper) -> Any:
+    """Return a driver's connection that may prepare, or ``None``: on SQLite, or when somebody watches the statements,
+    or with an isolation level that only the driver's own cursors would set.
+    """
     if here.vendor != "postgresql" or here.execute_wrappers or here.queries_logged:
         return None
-    from psycopg import Cursor  # noqa: PLC0415 - SQLite needs no driver
-
     here.close_if_health_check_failed()
     here.ensure_connection()
     if here.needs_rollback:
         here.validate_no_broken_transaction()
-    return Cursor(here.connection)
+    return here.connection if here.connection.isolation_level is None else None
 
 
 def _reader(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:

@@ -10,7 +10,7 @@ from django.db import transaction
 from authsvc.audit.record import record
 from authsvc.tenants.known import known_tenant
 from authsvc.web.caller import Caller
-from authsvc.web.prepared import as_moment, execute, insert_row, pipelined
+from authsvc.web.prepared import as_moment, execute, insert_row
 from profiles.models import Credential, Lease, Profile
 
 HERE = "id = %s AND tenant_id = %s AND environment_id = %s"
@@ -51,7 +51,7 @@ def record_lease(
         created_at=now,
         expires_at=now + timedelta(seconds=known_tenant(caller.tenant_id).lease_ttl_seconds),
     )
-    with pipelined(), transaction.atomic():
+    with transaction.atomic():
         insert_row(lease)
         _count(caller, profile, credential, lease, now)
         if lease_threshold:
