@@ -247,6 +247,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 LIMITS_OF_TENANT = "authsvc.tenants.limits.rates_of"
+IS_STILL_ACCEPTED = "authsvc.gate.still.is_still_accepted"
 
 # django-ratelimit's system check knows only three cache backends; authsvc/web/limits.py says how each store is used.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001", "security.W008"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 from weakref import WeakSet
@@ -86,6 +86,16 @@ class Remembered(Generic[Key, Value]):
             self._entries.move_to_end(key)
             while len(self._entries) > self._maximum:
                 self._entries.popitem(last=False)
+
+    def known(self, key: Key, tenant_id: str, look: Callable[[], Value]) -> Value:
+        """Return what is remembered and still current, else what ``look`` finds, which is remembered then."""
+        known = self.find(key)
+        if known is not None and known.tenant_id == tenant_id:
+            return known.value
+        changes = current_changes(tenant_id)
+        value = look()
+        self.put(key, tenant_id, changes, value)
+        return value
 
     def clear(self) -> None:
         """Forget everything."""

@@ -169,7 +169,6 @@ _LEAVES_RIGHTS_ALONE = frozenset(
         "audit.checkpoint_signed",
         "client.authentication_failed",
         "data_key.created",
-        "data_key.rewrapped",
         "decision.denied",
         "decision.made",
         "device.authenticated",
@@ -194,8 +193,8 @@ _AREAS_WITHOUT_RIGHTS = (
     "invitation.",
     "membership.",
     "operator.",
-    "order.",
-    "profile",
+    "profile.",
+    "profiles.",
     "review.",
     "usage.",
 )

@@ -1,7 +1,9 @@
-"""Writing an event: in the transaction of the change it tells of, so neither exists without the other."""
+"""Writing events: in the transaction of the change they tell of, so neither exists without the other."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -11,12 +13,30 @@ from authsvc.audit.changes import note_change
 from authsvc.audit.events import Detail, changes_rights, checked_detail
 from authsvc.audit.models import PLATFORM, AuditEvent, AuditHead
 from authsvc.web.caller import Caller
-from authsvc.web.prepared import Prepared, as_moment, execute, insert_row
+from authsvc.web.prepared import Prepared, as_moment, execute, insert_rows
 
 _LOCKED_HEAD = Prepared(lambda tenant_id: AuditHead.objects.select_for_update().filter(tenant_id=tenant_id).order_by())
 _HEADS = AuditHead._meta.db_table
 _MOVE_HEAD = f"UPDATE {_HEADS} SET sequence = %s, hash = %s WHERE tenant_id = %s"  # noqa: S608 - ours
 _MOVE_CHANGES = f"UPDATE {_HEADS} SET sequence = %s, hash = %s, changes = %s, changed_at = %s WHERE tenant_id = %s"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that has no place in its chain yet; made by ``draft``, which checks it."""
+
+    tenant_id: str
+    event_type: str
+    environment_id: str
+    caller: Caller
+    subject_id: str
+    detail: dict[str, object]
+    now: datetime
+
+    @property
+    def changes_rights(self) -> bool:
+        """True when the event moves its tenant's count of changes."""
+        return changes_rights(self.event_type)
 
 
 def record(
@@ -34,37 +54,74 @@ def record(
     are written one after the other on PostgreSQL and SQLite alike. An event that may change rights also moves the
     tenant's count of changes, which every worker watches. Raises ``UnknownEvent`` for a key outside the table.
     """
-    checked = checked_detail(event_type, detail or {})
+    event = draft(caller, event_type, subject_id=subject_id, detail=detail, now=now, environment_id=environment_id)
     with transaction.atomic(savepoint=False):
-        head = _locked_head(caller.tenant_id or PLATFORM)
-        event = AuditEvent(
-            tenant_id=head.tenant_id,
-            sequence=head.sequence + 1,
-            event_type=event_type,
-            environment_id=caller.environment_id if environment_id is None else environment_id,
-            actor_kind=caller.kind.value,
-            actor_id=caller.principal_id[:150],
-            subject_id=subject_id[:150],
-            request_id=caller.request_id[:64],
-            address=caller.address[:45],
-            occurred_at=now.astimezone(UTC),
-            detail=checked,
-            previous_hash=head.hash,
-        )
-        event.hash = hash_event(event.as_row())
-        insert_row(event)
-        if not changes_rights(event_type):
-            execute(_MOVE_HEAD, [event.sequence, event.hash, head.tenant_id])
-            return event
-        changes, moment = head.changes + 1, as_moment(event.occurred_at)
-        execute(_MOVE_CHANGES, [event.sequence, event.hash, changes, moment, head.tenant_id])
-        note_change(head.tenant_id, changes=changes)
-    return event
+        return append_events(locked_head(event.tenant_id), [event])[0]
 
 
-def _locked_head(tenant_id: str) -> AuditHead:
+def draft(
+    caller: Caller,
+    event_type: str,
+    *,
+    subject_id: str = "",
+    detail: Detail | None = None,
+    now: datetime,
+    environment_id: str | None = None,
+) -> Draft:
+    """Return an event to append; raises ``UnknownEvent`` for a key outside the table."""
+    return Draft(
+        tenant_id=caller.tenant_id or PLATFORM,
+        event_type=event_type,
+        environment_id=caller.environment_id if environment_id is None else environment_id,
+        caller=caller,
+        subject_id=subject_id,
+        detail=checked_detail(event_type, detail or {}),
+        now=now,
+    )
+
+
+def append_events(head: AuditHead, drafts: Sequence[Draft]) -> list[AuditEvent]:
+    """Append events of one tenant after its locked head, in order, and move the head; returns them as written."""
+    events: list[AuditEvent] = []
+    sequence, previous, changes = head.sequence, head.hash, head.changes
+    for one in drafts:
+        sequence, changes = sequence + 1, changes + int(one.changes_rights)
+        event = _event(one, sequence, previous)
+        previous = event.hash
+        events.append(event)
+    insert_rows(events)
+    if changes == head.changes:
+        execute(_MOVE_HEAD, [sequence, previous, head.tenant_id])
+        return events
+    moment = as_moment(events[-1].occurred_at)
+    execute(_MOVE_CHANGES, [sequence, previous, changes, moment, head.tenant_id])
+    note_change(head.tenant_id, changes=changes)
+    return events
+
+
+def locked_head(tenant_id: str) -> AuditHead:
+    """Return the head of a tenant's chain with its row locked to the end of the transaction."""
     head = _LOCKED_HEAD.first(tenant_id=tenant_id)
     if head is not None:
         return head
     AuditHead.objects.bulk_create([AuditHead(tenant_id=tenant_id, hash=GENESIS)], ignore_conflicts=True)
     return AuditHead.objects.select_for_update().get(tenant_id=tenant_id)
+
+
+def _event(one: Draft, sequence: int, previous: str) -> AuditEvent:
+    event = AuditEvent(
+        tenant_id=one.tenant_id,
+        sequence=sequence,
+        event_type=one.event_type,
+        environment_id=one.environment_id,
+        actor_kind=one.caller.kind.value,
+        actor_id=one.caller.principal_id[:150],
+        subject_id=one.subject_id[:150],
+        request_id=one.caller.request_id[:64],
+        address=one.caller.address[:45],
+        occurred_at=one.now.astimezone(UTC),
+        detail=one.detail,
+        previous_hash=previous,
+    )
+    event.hash = hash_event(event.as_row())
+    return event

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from django.http import HttpRequest
@@ -23,11 +23,11 @@ from authsvc.audit.changes import Known, Remembered
 from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.standing import standing_of
 from authsvc.tenants.models import PrincipalKind
-from authsvc.tokens.api_keys import LAST_USED_SECONDS, changes_before, verify_opaque
+from authsvc.tokens.api_keys import changes_before, remembered_until, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import is_opaque_shaped
 from authsvc.tokens.issuer import API_AUDIENCE
-from authsvc.tokens.models import ApiKey, ApiKeyKind
+from authsvc.tokens.models import ApiKeyKind
 from authsvc.tokens.services import verify_access_token
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
@@ -149,6 +149,7 @@ def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -
         token_id=claims.jti,
         device_id=claims.device_id,
         audience=meant,
+        changes=verified.changes,
     )
     until = _earliest(claims.expires_at, standing.until)
     return Known(verified.tenant_id, verified.changes, Admission(caller, now, until))
@@ -182,16 +183,9 @@ def _admit_key(raw: str, audience: str | None, now: datetime, address: str) -> K
         token_id=key.id,
         device_id=key.principal_id if standing.principal.kind == PrincipalKind.DEVICE else "",
         audience=wanted,
+        changes=changes,
     )
-    return Known(tenant_id, changes, Admission(caller, now, _earliest(_key_until(key, now), standing.until)))
-
-
-def _key_until(key: ApiKey, now: datetime) -> datetime:
-    """A key bound to addresses is looked at every time; any other once a minute, to stamp its use."""
-    if key.address_ranges:
-        return now
-    overlap = key.previous_valid_until if key.previous_valid_until and now < key.previous_valid_until else None
-    return _earliest(now + timedelta(seconds=LAST_USED_SECONDS), key.expires_at, overlap)
+    return Known(tenant_id, changes, Admission(caller, now, _earliest(remembered_until(key, now), standing.until)))
 
 
 def _earliest(first: datetime, *others: datetime | None) -> datetime:

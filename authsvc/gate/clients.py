@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import unquote_plus
 
 from django.http import HttpRequest, QueryDict
 
+from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
 from authsvc.gate.failed_proofs import note_failure
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
@@ -70,6 +71,12 @@ def authenticate_client(request: HttpRequest, environment: Environment, *, now: 
 
 
 def _authenticated(request: HttpRequest, environment: Environment, now: datetime) -> Client:
+    changes = current_changes(environment.tenant_id)
+    client = _proven(request, environment, now)
+    return replace(client, caller=replace(client.caller, changes=changes))
+
+
+def _proven(request: HttpRequest, environment: Environment, now: datetime) -> Client:
     form = form_of(request)
     if "client_assertion" in form or "client_assertion_type" in form:
         return _authenticate_by_key(request, environment, form, now)

@@ -131,10 +131,8 @@ def redeem_device_code(call: TokenCall) -> TokenAnswer:
         if not unused.update(redeemed_at=call.now):
             raise InvalidGrant
         proven = _proven(row.device, attempt)
-        minted, refresh = issue_device_tokens(
-            proven, grant_type=RECORDED_AS, client_id=_token_client(client), now=call.now
-        )
-    return TokenAnswer(minted, refresh, members={"device_id": proven.device.id})
+        tokens = issue_device_tokens(proven, grant_type=RECORDED_AS, client_id=_token_client(client), now=call.now)
+    return TokenAnswer(tokens.minted, tokens.refresh, members={"device_id": proven.device.id})
 
 
 register_grant(DEVICE_CODE, redeem_device_code)

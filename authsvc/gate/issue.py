@@ -12,7 +12,7 @@ from datetime import datetime
 from authsvc.audit.changes import look_again
 from authsvc.gate.claim_values import claims_for
 from authsvc.gate.oauth_errors import InvalidScopeRequested, InvalidTarget
-from authsvc.tenants.models import Principal
+from authsvc.tenants.models import Principal, PrincipalState
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM
 from authsvc.tokens.policy import access_token_seconds
@@ -85,7 +85,16 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
     if gateway is not None and gateway.claims:
         more = claims_for(gateway, request, holder.principal, environment=caller.environment, now=now)
         request = replace(request, more_claims=more)
-    return mint(caller, request, now=now)
+
+    def still() -> bool:
+        principals = Principal.objects.for_tenant(caller.tenant_id).filter(id=holder.principal.id)
+        is_active = principals.filter(state=PrincipalState.ACTIVE).exists()
+        try:
+            return is_active and scopes <= issuable_scopes(caller, holder, asked.scopes, gateway, now=now)
+        except InvalidScopeRequested:
+            return False
+
+    return mint(caller, request, still=still, now=now)
 
 
 def issuable_scopes(

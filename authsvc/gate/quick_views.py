@@ -12,7 +12,7 @@ from authsvc.gate.decide import Question, decide, decide_batch
 from authsvc.gate.quick_api import encoded
 from authsvc.gate.verdicts import find_verdict, key_of, remember_verdict
 from authsvc.gate.views.decisions import Decide, DecideBatch, decision_document
-from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document
+from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document, tokens_for
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
@@ -22,7 +22,7 @@ from authsvc.web.problems import Problem, Unauthenticated
 from authsvc.web.quick import Find, QuickView, Warm, are_plain_texts, plain_body, plain_texts
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import is_identifier
-from devices.services.authenticate import authenticate_device
+from devices.services.authenticate import Attempt, use_secret
 
 QUESTION = {"token": 16_384, "gateway": 128, "scope": 255, "method": 10, "path": 2000}
 SECRET = {"secret": 256}
@@ -124,15 +124,8 @@ def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Qu
     secret = fields["secret"]
 
     def work(request: HttpRequest, caller: Caller | None, now: datetime) -> object:
-        proven = authenticate_device(
-            names["device_id"],
-            secret,
-            within=caller,
-            address=client_address(request),
-            request_id=request_id_of(request),
-            now=now,
-        )
-        return authenticated_document(proven, "device_secret", now)
+        attempt = Attempt(names["device_id"], caller, client_address(request), request_id_of(request), now)
+        return authenticated_document(use_secret(attempt, secret, tokens_for("device_secret", now)), now)
 
     return QuickView(DeviceAuthentication, work)
 

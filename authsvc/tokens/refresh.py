@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
+from authsvc.audit.together import write_together
 from authsvc.tenants.models import PrincipalState, TenantState
 from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.claims import TokenRefused
@@ -62,18 +64,24 @@ def start_family(caller: Caller, *, minted: MintedToken, grant_type: str, now: d
         created_at=now,
         expires_at=now + timedelta(days=policy.refresh_total_days),
     )
-    with transaction.atomic():
-        insert_row(family)
-        execute(_JOIN_FAMILY, [family.id, claims.jti, caller.tenant_id, caller.environment_id])
-        first = _add_token(family, caller.environment, policy.refresh_idle_days, now)
-        detail = {
-            "family_id": family.id,
-            "principal_id": claims.subject,
-            "client_id": claims.client_id,
-            "audience": claims.audience,
-            "expires_at": family.expires_at.isoformat(),
-        }
-        record(caller, "token.family_started", subject_id=family.id, detail=detail, now=now)
+    first, row = _new_token(family, caller.environment, policy.refresh_idle_days, now)
+    detail = {
+        "family_id": family.id,
+        "principal_id": claims.subject,
+        "client_id": claims.client_id,
+        "audience": claims.audience,
+        "expires_at": family.expires_at.isoformat(),
+    }
+
+    def start(ledger: Ledger) -> None:
+        ledger.insert(family)
+        ledger.insert(row)
+        minted.row.family_id = family.id
+        if not ledger.is_new(minted.row):
+            execute(_JOIN_FAMILY, [family.id, claims.jti, caller.tenant_id, caller.environment_id])
+        ledger.record(caller, "token.family_started", subject_id=family.id, detail=detail, now=now)
+
+    write_together(caller, start)
     return first
 
 
@@ -120,7 +128,9 @@ def spend_refresh_token(caller: Caller, *, token: RefreshToken, now: datetime) -
     if not unspent.update(spent_at=now, spent_from=_mark_of(token.id, caller.address)):
         raise RefreshReused("reused")
     policy = known_token_policy(caller)
-    return SpentRefresh(token.family, _add_token(token.family, caller.environment, policy.refresh_idle_days, now))
+    text, child = _new_token(token.family, caller.environment, policy.refresh_idle_days, now)
+    insert_row(child)
+    return SpentRefresh(token.family, text)
 
 
 def note_answer(token: RefreshToken, *, at: datetime) -> None:
@@ -185,7 +195,9 @@ def end_reused_family(caller: Caller, *, family: RefreshFamily, now: datetime) -
         record(caller, "token.reuse_detected", subject_id=family.id, detail=detail, now=now)
 
 
-def _add_token(family: RefreshFamily, environment: str, idle_days: int, now: datetime) -> SecretText:
+def _new_token(
+    family: RefreshFamily, environment: str, idle_days: int, now: datetime
+) -> tuple[SecretText, RefreshToken]:
     token = generate(TokenType.REFRESH_TOKEN, environment)
     row = RefreshToken(
         id=_row_id(token.id),
@@ -196,8 +208,7 @@ def _add_token(family: RefreshFamily, environment: str, idle_days: int, now: dat
         created_at=now,
         expires_at=min(now + timedelta(days=idle_days), family.expires_at),
     )
-    insert_row(row)
-    return token.text
+    return token.text, row
 
 
 def _mark_of(row_id: str, address: str) -> str:

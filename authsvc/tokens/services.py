@@ -5,14 +5,16 @@ What a principal may do is decided above and comes in as a value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from authsvc.audit.changes import Known, Remembered, current_changes
+from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
+from authsvc.audit.together import write_together
 from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
 from authsvc.tokens.compact import take_apart
@@ -22,7 +24,7 @@ from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, 
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
-from authsvc.web.prepared import Prepared, insert_row
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
@@ -47,10 +49,11 @@ class VerifyingKey:
 
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A fresh access token and what it says."""
+    """A fresh access token, what it says, and its row."""
 
     text: SecretText
     claims: AccessClaims
+    row: IssuedToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +92,39 @@ class TokenRequest:
     more_claims: Mapping[str, str | int | list[str]] = field(default_factory=dict)
 
 
-def mint(caller: Caller, request: TokenRequest, *, now: datetime) -> MintedToken:
-    """Sign an access token in the caller's environment, and write its row and audit event in one transaction."""
+def mint(
+    caller: Caller, request: TokenRequest, *, still: Callable[[], bool] = lambda: True, now: datetime
+) -> MintedToken:
+    """Sign an access token in the caller's environment, and write its row and audit event in one transaction.
+
+    ``still`` says whether the request would be decided the same now; it is asked when rights changed meanwhile.
+    """
     claims = _claims(caller, request, now)
     payload = {**request.more_claims, **as_payload(claims)}
     text = signing_backend(_minting_key(caller, request, now)).encode(payload)
-    with transaction.atomic():
-        row = IssuedToken(
-            id=claims.jti,
-            tenant_id=caller.tenant_id,
-            environment_id=caller.environment_id,
-            principal_id=request.principal_id,
-            client_id=request.client_id,
-            audience=named_audiences(request),
-            scopes=list(claims.scopes),
-            grant_type=request.grant_type,
-            trust_level=request.trust_level,
-            family_id=request.family_id,
-            actors=list(request.actors),
-            created_at=now,
-            expires_at=claims.expires_at,
-        )
-        insert_row(row)
-        record(caller, "token.issued", subject_id=claims.jti, detail=_issue_detail(claims, request), now=now)
-    return MintedToken(SecretText(text), claims)
+    row = IssuedToken(
+        id=claims.jti,
+        tenant_id=caller.tenant_id,
+        environment_id=caller.environment_id,
+        principal_id=request.principal_id,
+        client_id=request.client_id,
+        audience=named_audiences(request),
+        scopes=list(claims.scopes),
+        grant_type=request.grant_type,
+        trust_level=request.trust_level,
+        family_id=request.family_id,
+        actors=list(request.actors),
+        created_at=now,
+        expires_at=claims.expires_at,
+    )
+    detail = _issue_detail(claims, request)
+
+    def issue(ledger: Ledger) -> None:
+        ledger.insert(row)
+        ledger.record(caller, "token.issued", subject_id=claims.jti, detail=detail, now=now)
+
+    write_together(caller, issue, still=still)
+    return MintedToken(SecretText(text), claims, row)
 
 
 def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:

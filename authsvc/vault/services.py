@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+from authsvc.audit.changes import Remembered
 from authsvc.audit.record import record
 from authsvc.vault.envelope import (
     MAXIMUM_SEALS_PER_KEY,
@@ -28,6 +29,7 @@ from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Problem
 from authsvc.web.secret_text import SecretText
 
+_DATA_KEYS: Remembered[tuple[str, str], DataKey | None] = Remembered(1024)
 _DATA_KEY = Prepared(
     lambda tenant_id, environment_id, key_id: (
         DataKey.objects.for_tenant(tenant_id).filter(id=key_id, environment_id=environment_id).order_by()
@@ -58,13 +60,19 @@ def seal_text(caller: Caller, place: Place, secret: SecretText, *, now: datetime
 def open_text(place: Place, sealed: str) -> SecretText:
     """Return the secret; raises ``SealBroken``, ``DataKeyDestroyed`` or ``KeyEncryptionKeyMissing``."""
     key_id, blob = read_text(sealed)
-    key = _DATA_KEY.first(tenant_id=place.tenant_id, environment_id=place.environment_id, key_id=key_id)
+    key = _known_data_key(place, key_id)
     if key is None:
         raise SealBroken
     if key.state == DataKeyState.DESTROYED:
         raise DataKeyDestroyed
     plaintext = open_sealed(_plain_key(key), blob, associated_data(place, key.id))
     return SecretText(plaintext.decode("utf-8", "surrogatepass"))
+
+
+def _known_data_key(place: Place, key_id: str) -> DataKey | None:
+    """Return a data key for reading, looked up once per change of its tenant; destroying one is such a change."""
+    where = {"tenant_id": place.tenant_id, "environment_id": place.environment_id, "key_id": key_id}
+    return _DATA_KEYS.known((place.environment_id, key_id), place.tenant_id, lambda: _DATA_KEY.first(**where))
 
 
 def active_data_key(caller: Caller, *, now: datetime) -> DataKey:

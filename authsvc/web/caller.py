@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -23,7 +23,8 @@ class Caller:
 
     ``scopes`` are effective now; ``trust_level`` is 0 to 3; ``proof`` names the kind of proof presented
     (``access_token``, ``api_key``, ``operator_session``, …); ``token_id`` is the jti or key id behind it; ``review_id``
-    is set only while an act that two operators agreed on is applied.
+    is set only while an act that two operators agreed on is applied; ``changes`` is the tenant's count of changes from
+    before anything was looked up, ``None`` where nobody counts.
     Born only in ``gate/authentication.py`` (API) and ``tenants/services.py`` (operators and commands).
     """
 
@@ -42,6 +43,7 @@ class Caller:
     request_id: str = ""
     address: str = ""
     review_id: str = ""
+    changes: int | None = field(default=None, compare=False)
 
     @property
     def is_authenticated(self) -> bool:

@@ -11,16 +11,20 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, CharField, Field, ForeignKey, Model, QuerySet
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
 from authsvc.web.driver import run_prepared
 
 Row = TypeVar("Row")
+PLAIN_FIELDS = frozenset({CharField, BigIntegerField, ForeignKey})
+MAXIMUM_VALUES = 900  # of one statement, on SQLite
 _FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
 
 
@@ -90,19 +94,54 @@ class Prepared(Generic[Row]):
 
 def insert_row(row: Model) -> None:
     """Insert a new row as ``save(force_insert=True)`` does, but without signals; its key must be set."""
-    fields = row._meta.concrete_fields
-    statement = _INSERTS.get(type(row))
-    if statement is None:
-        quote = connection.ops.quote_name
-        columns = ", ".join(quote(str(field.column)) for field in fields)
-        places = ", ".join(["%s"] * len(fields))
-        statement = f"INSERT INTO {quote(row._meta.db_table)} ({columns}) VALUES ({places})"  # noqa: S608 - our names
-        _INSERTS[type(row)] = statement
-    execute(statement, [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields])
-    row._state.adding, row._state.db = False, connection.alias
+    insert_rows([row])
 
 
-_INSERTS: dict[type[Model], str] = {}
+def insert_rows(rows: Sequence[Model]) -> None:
+    """Insert new rows of one model with as few statements as the number of values allows; their keys must be set."""
+    readers = _readers(type(rows[0]))
+    most = MAXIMUM_VALUES // len(readers)
+    for first in range(0, len(rows), most):
+        some = rows[first : first + most]
+        execute(_insertion(type(rows[0]), len(some)), [read(row) for row in some for read in readers])
+    for row in rows:
+        row._state.adding, row._state.db = False, connection.alias
+
+
+@lru_cache(maxsize=128)
+def _readers(model: type[Model]) -> list[Callable[[Model], Any]]:
+    """Return for each column how its value is read from a row: as it is, where the field would not change it."""
+    return [
+        attrgetter(field.attname) if type(field) in PLAIN_FIELDS else _reader_of(field)
+        for field in model._meta.concrete_fields
+    ]
+
+
+def _reader_of(field: Field[Any, Any]) -> Callable[[Model], Any]:
+    return lambda row: field.get_db_prep_save(field.pre_save(row, True), connection)
+
+
+def update_row(row: Model, names: Sequence[str]) -> None:
+    """Store the named fields of a row as ``save(update_fields=names)`` does, but without signals."""
+    fields = [row._meta.get_field(name) for name in (*names, row._meta.pk.attname)]
+    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]  # type: ignore[union-attr]
+    execute(_update(type(row), tuple(names)), values)
+
+
+@lru_cache(maxsize=64)
+def _update(model: type[Model], names: Sequence[str]) -> str:
+    quote = connection.ops.quote_name
+    columns = ", ".join(f"{quote(str(model._meta.get_field(name).column))} = %s" for name in names)  # type: ignore[union-attr]
+    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+    return f"UPDATE {table} SET {columns} WHERE {key} = %s"  # noqa: S608 - our names
+
+
+@lru_cache(maxsize=512)
+def _insertion(model: type[Model], count: int) -> str:
+    fields, quote = model._meta.concrete_fields, connection.ops.quote_name
+    columns = ", ".join(quote(str(field.column)) for field in fields)
+    places = ", ".join(["(" + ", ".join(["%s"] * len(fields)) + ")"] * count)
+    return f"INSERT INTO {quote(model._meta.db_table)} ({columns}) VALUES {places}"  # noqa: S608 - our names
 
 
 def as_moment(moment: datetime) -> Any:

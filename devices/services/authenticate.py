@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
 
+from authsvc.audit.changes import Known, Remembered, current_changes
 from authsvc.audit.failures import note_failed_proof
+from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
+from authsvc.audit.together import write_together
 from authsvc.tenants.models import Environment, PrincipalState, TenantState
 from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.api_keys import pepper, verify_opaque
@@ -31,7 +36,9 @@ from devices.services.standing import change_standing, touch_nobody
 from devices.services.trust import PROOF_KINDS, DeviceTrust, device_trust
 from devices.trust_changes import Happening, TrustEvent
 
+Gain = TypeVar("Gain")
 GUESSES = 10
+UNKNOWN_COUNT = -1  # no tenant's count
 GUESS_WINDOW = timedelta(minutes=10)
 
 
@@ -75,6 +82,7 @@ _GUESSES = Prepared(
     ),
     moments=["since"],
 )
+_PROVEN: Remembered[tuple[str, bytes], Device] = Remembered(4096)
 _CLAIMED = Prepared(
     lambda device_id: (
         Device.unscoped.select_related("principal", "gateway", "environment__tenant", "environment__device_policy")
@@ -95,32 +103,56 @@ def authenticate_device(
 
     ``within`` is the caller when the request also carried a bearer: a device of another environment is unknown to it.
     """
-    attempt = Attempt(device_id, within, address, request_id, now)
+    return use_secret(Attempt(device_id, within, address, request_id, now), secret, _proven)
+
+
+def use_secret(attempt: Attempt, secret: str, then: Callable[[ProvenDevice], Gain]) -> Gain:
+    """Do ``then`` with the device that shows its secret, in the transaction that counts the proof; raises as above."""
     require_patience(attempt)
-    device = find_claimed(attempt)
-    proof = _proof_of(device, secret, attempt)
-    if device is None or not proof:
-        refuse_proof(attempt, device, "secret")
+    name = (attempt.device_id, hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
+    known = _PROVEN.find(name)
+    claimed = find_claimed(attempt) if known is None else known.value
+    if claimed is not None and _is_elsewhere(attempt, claimed):
+        claimed = None
+    proof = _proof_of(claimed, secret, attempt)
+    if claimed is None or not proof:
+        refuse_proof(attempt, claimed, "secret")
         raise Unauthenticated
-    return accept_proof(attempt, device, proof)
+    return use_proof(attempt, known or _remembered(name, claimed), proof, then)
 
 
 def accept_proof(attempt: Attempt, device: Device, proof: str) -> ProvenDevice:
     """Count the proof and return the device as it now stands; raises ``DeviceNotActive`` unless it is in service."""
-    caller = device_caller(device, proof, attempt)
+    return use_proof(attempt, claim_of(device), proof, _proven)
+
+
+def use_proof(attempt: Attempt, claimed: Known[Device], proof: str, then: Callable[[ProvenDevice], Gain]) -> Gain:
+    """Count the proof and do ``then`` with the device as it now stands, both in one transaction.
+
+    Raises ``DeviceNotActive``, after counting the proof, unless the device is in service.
+    """
+    device, caller = claimed.value, device_caller(claimed.value, proof, attempt, changes=claimed.changes)
     seen = (TrustEvent(Happening.TIME_PASSED), TrustEvent(Happening.PROOF_SUCCEEDED, proof=PROOF_KINDS[proof]))
-    with transaction.atomic():
-        proven = change_standing(caller, device, *seen, now=attempt.now)
-        trust = device_trust(proven, proof=proof, now=attempt.now)
-        level = trust.level if trust is not None else 0
-        detail: dict[str, object] = {"proof": proof, "trust_level": level}
-        if trust is not None:
-            record(caller, "device.authenticated", subject_id=device.id, detail=detail, now=attempt.now)
-    if trust is None:
-        detail = {"proof": proof, "reason": f"device is {proven.status}"}
-        record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
-        raise DeviceNotActive(extra={"device_status": proven.status})
-    return ProvenDevice(proven, caller, trust)
+
+    def count(ledger: Ledger) -> tuple[str, Gain | None]:
+        stands = change_standing(caller, device, *seen, now=attempt.now)
+        trust = device_trust(stands, proof=proof, now=attempt.now)
+        if trust is None:
+            detail: dict[str, object] = {"proof": proof, "reason": f"device is {stands.status}"}
+            ledger.record(caller, "device.authentication_failed", subject_id=device.id, detail=detail, now=attempt.now)
+            return stands.status, None
+        detail = {"proof": proof, "trust_level": trust.level}
+        ledger.record(caller, "device.authenticated", subject_id=device.id, detail=detail, now=attempt.now)
+        return stands.status, then(ProvenDevice(stands, caller, trust))
+
+    status, gained = write_together(caller, count)
+    if gained is None:
+        raise DeviceNotActive(extra={"device_status": status})
+    return gained
+
+
+def _proven(proven: ProvenDevice) -> ProvenDevice:
+    return proven
 
 
 def refuse_proof(attempt: Attempt, device: Device | None, proof: str) -> None:
@@ -166,13 +198,31 @@ def require_patience(attempt: Attempt) -> None:
 def find_claimed(attempt: Attempt) -> Device | None:
     """Return the device somebody claims to be, of whichever tenant unless a bearer says where; dead ones are nobody."""
     found = _CLAIMED.first(device_id=attempt.device_id)
-    if not isinstance(found, Device):
-        return None
-    is_elsewhere = attempt.within is not None and attempt.within.environment_id != found.environment_id
-    return None if is_elsewhere else found
+    return found if isinstance(found, Device) and not _is_elsewhere(attempt, found) else None
 
 
-def device_caller(device: Device, proof: str, attempt: Attempt) -> Caller:
+def _is_elsewhere(attempt: Attempt, device: Device) -> bool:
+    return attempt.within is not None and attempt.within.environment_id != device.environment_id
+
+
+def _remembered(name: tuple[str, bytes], device: Device) -> Known[Device]:
+    """Remember a device by the good secret it showed, until its tenant changes; a bad one must cost what it costs for
+    a device that does not exist. The tenant is known only now: its count is read first, then the row a second time.
+    """
+    changes = current_changes(device.tenant_id)
+    current = _CLAIMED.first(device_id=device.id)
+    if not isinstance(current, Device):
+        raise Unauthenticated
+    _PROVEN.put(name, current.tenant_id, changes, current)
+    return Known(current.tenant_id, changes, current)
+
+
+def claim_of(device: Device) -> Known[Device]:
+    """Return a device that was just looked up under an unknown count: what it rests on is looked at again."""
+    return Known(device.tenant_id, UNKNOWN_COUNT, device)
+
+
+def device_caller(device: Device, proof: str, attempt: Attempt, *, changes: int | None = None) -> Caller:
     """Return the device as the caller it is, without its address where the environment keeps none."""
     environment: Environment = device.environment
     caller = Caller(
@@ -187,6 +237,7 @@ def device_caller(device: Device, proof: str, attempt: Attempt) -> Caller:
         device_id=device.id,
         request_id=attempt.request_id,
         address=attempt.address,
+        changes=changes,
     )
     return discreet(caller, policy_of(device))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -29,11 +30,13 @@ from devices.proof import (
 )
 from devices.services.authenticate import (
     Attempt,
+    Gain,
     ProvenDevice,
-    accept_proof,
+    claim_of,
     find_claimed,
     refuse_proof,
     require_patience,
+    use_proof,
 )
 
 NONCE_SECONDS = 120
@@ -63,8 +66,11 @@ def new_challenge(device_id: str, *, now: datetime) -> str:
     return f"{body}.{_seal(device_id, body)}"
 
 
-def prove_device(attempt: Attempt, signed: SignedChallenge) -> ProvenDevice:
-    """Return the device that signed; raises ``Unauthenticated``, or ``DeviceNotActive`` for a good proof."""
+def use_signature(attempt: Attempt, signed: SignedChallenge, then: Callable[[ProvenDevice], Gain]) -> Gain:
+    """Do ``then`` with the device that signed, in the transaction that counts the proof.
+
+    Raises ``Unauthenticated``, or ``DeviceNotActive`` for a good proof.
+    """
     require_patience(attempt)
     device = find_claimed(attempt)
     ends_at = _nonce_end(attempt, signed.nonce)
@@ -75,7 +81,7 @@ def prove_device(attempt: Attempt, signed: SignedChallenge) -> ProvenDevice:
     if not _use_nonce(signed.nonce, ends_at):
         refuse_proof(attempt, device, "signature")
         raise Unauthenticated
-    return accept_proof(attempt, device, "signature")
+    return use_proof(attempt, claim_of(device), "signature", then)
 
 
 def _is_signed(device: Device | None, signed: SignedChallenge, now: datetime) -> bool:

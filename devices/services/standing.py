@@ -5,15 +5,14 @@ change of status or level writes its audit event in the same transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db import transaction
-
-from authsvc.audit.record import record
+from authsvc.audit.ledger import Change, Ledger
+from authsvc.audit.together import write_together
 from authsvc.tenants.four_eyes import Act, ReviewRequired, acts_of
 from authsvc.web.caller import Caller
-from authsvc.web.prepared import Prepared
+from authsvc.web.prepared import Prepared, update_row
 from authsvc.web.problems import NotFound, ValidationFailed
 from devices.history import TrustThresholds
 from devices.models import Device
@@ -63,17 +62,36 @@ def change_standing(
 
     Of two at once the second waits for the row and meets what the first left behind.
     """
-    with transaction.atomic():
-        locked = lock_device(caller, device.id)
+
+    def move(ledger: Ledger) -> Device:
+        locked = ledger.hold(("device", device.id), lambda: lock_device(caller, device.id))
         state = state_of(locked)
         changes: list[TrustChange] = []
         thresholds = policy_of(locked).thresholds
         for event in events:
             state, more = _applied(caller, locked, state, event, thresholds, now)
             changes += more
-        _store(locked, state)
-        _record(caller, locked.id, changes, detail or {}, now)
-    return locked
+        _take_over(locked, state)
+        ledger.change(Device._meta.db_table, locked.id, StoredStanding(locked))
+        _record(ledger, caller, locked.id, changes, detail or {}, now)
+        return locked
+
+    return write_together(caller, move)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStanding:
+    """A device's standing to be stored; of several the last holds all of them."""
+
+    device: Device
+
+    def after(self, _earlier: Change) -> Change:
+        """Return itself."""
+        return self
+
+    def write(self) -> None:
+        """Store it."""
+        update_row(self.device, STORED)
 
 
 def touch_nobody(caller: Caller, device_id: str) -> None:
@@ -128,7 +146,7 @@ def _applied(
     return apply(event, state, now, replace(thresholds, needs_confirmation=True))
 
 
-def _store(device: Device, state: DeviceState) -> None:
+def _take_over(device: Device, state: DeviceState) -> None:
     device.status, device.trust_level = state.status.value, state.level.value
     device.active_since, device.secret_changed_at = state.active_since, state.secret_changed_at
     device.vouched_at, device.last_seen_at = state.vouched_at, state.last_seen_at
@@ -136,11 +154,15 @@ def _store(device: Device, state: DeviceState) -> None:
     device.successful_proofs, device.distinct_days = state.successful_proofs, state.distinct_days
     device.failed_proofs_at = [moment.isoformat() for moment in state.failed_proofs_at]
     device.strongest_proof, device.is_confirmed = state.strongest_proof.value, state.is_confirmed
-    device.save(update_fields=STORED)
 
 
 def _record(
-    caller: Caller, device_id: str, changes: Iterable[TrustChange], detail: Mapping[str, object], now: datetime
+    ledger: Ledger,
+    caller: Caller,
+    device_id: str,
+    changes: Iterable[TrustChange],
+    detail: Mapping[str, object],
+    now: datetime,
 ) -> None:
     for change in changes:
         levels = {"old_level": change.level_before.value, "new_level": change.level_after.value}
@@ -148,7 +170,7 @@ def _record(
         moved = change.status_before is not change.status_after
         event_type = _status_event(change) if moved else "device.trust_changed"
         more = detail if moved else {}
-        record(caller, event_type, subject_id=device_id, detail={**levels, **reason, **more}, now=now)
+        ledger.record(caller, event_type, subject_id=device_id, detail={**levels, **reason, **more}, now=now)
 
 
 def _status_event(change: TrustChange) -> str:

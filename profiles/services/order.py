@@ -8,6 +8,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q
 
+from authsvc.audit.changes import Remembered
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared
@@ -18,6 +19,7 @@ from profiles.strategy import prune_order
 EVERY_AGENT = ""
 
 
+_KNOWN: Remembered[tuple[str, str, str], tuple[str, ...] | None] = Remembered(4096)
 _ORDERS = Prepared(
     lambda tenant_id, environment_id, provider, agent: (
         ProfileOrder.objects.for_tenant(tenant_id)
@@ -29,12 +31,19 @@ _ORDERS = Prepared(
 
 
 def find_order(caller: Caller, *, provider: str, agent: str) -> tuple[str, ...] | None:
-    """Return the order that applies to an agent: its own, else the environment's, else ``None``."""
-    orders = _ORDERS.rows(
-        tenant_id=caller.tenant_id, environment_id=caller.environment_id, provider=provider, agent=agent
-    )
-    by_agent = {order.agent: tuple(order.profile_keys) for order in orders}
-    return by_agent.get(agent, by_agent.get(EVERY_AGENT))
+    """Return the order that applies to an agent: its own, else the environment's, else ``None``.
+
+    It is looked up once per change of the tenant.
+    """
+
+    def look() -> tuple[str, ...] | None:
+        orders = _ORDERS.rows(
+            tenant_id=caller.tenant_id, environment_id=caller.environment_id, provider=provider, agent=agent
+        )
+        by_agent = {order.agent: tuple(order.profile_keys) for order in orders}
+        return by_agent.get(agent, by_agent.get(EVERY_AGENT))
+
+    return _KNOWN.known((caller.environment_id, provider, agent), caller.tenant_id, look)
 
 
 def set_order(

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from authsvc.audit.changes import Remembered
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared
@@ -62,6 +63,7 @@ def provider_document(caller: Caller, *, slug: str) -> dict[str, object]:
     return _document(slug, CATALOGUE.get(slug), entry)
 
 
+_KNOWN: Remembered[tuple[str, str], ProviderEntry | None] = Remembered(4096)
 _ENTRY = Prepared(
     lambda tenant_id, environment_id, slug: (
         ProviderEntry.objects.for_tenant(tenant_id).filter(environment_id=environment_id, slug=slug).order_by()
@@ -70,8 +72,9 @@ _ENTRY = Prepared(
 
 
 def find_entry(caller: Caller, *, slug: str) -> ProviderEntry | None:
-    """Return the environment's own entry for a provider, if it has one."""
-    return _ENTRY.first(tenant_id=caller.tenant_id, environment_id=caller.environment_id, slug=slug)
+    """Return the environment's own entry for a provider, if it has one: looked up once per change, for reading."""
+    where = {"tenant_id": caller.tenant_id, "environment_id": caller.environment_id, "slug": slug}
+    return _KNOWN.known((caller.environment_id, slug), caller.tenant_id, lambda: _ENTRY.first(**where))
 
 
 def set_provider(caller: Caller, *, slug: str, fields: Mapping[str, object], now: datetime) -> ProviderEntry:

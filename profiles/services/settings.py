@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
+from authsvc.audit.changes import Remembered
 from authsvc.audit.record import record
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared
@@ -14,6 +16,7 @@ from profiles.backoff import PRESETS, BackoffPreset
 from profiles.models import ProfileSettings
 from profiles.providers import Kind
 
+_KNOWN: Remembered[str, ProfileSettings] = Remembered(4096)
 _SETTINGS = Prepared(
     lambda tenant_id, environment_id: (
         ProfileSettings.objects.for_tenant(tenant_id).filter(environment_id=environment_id).order_by()
@@ -22,9 +25,13 @@ _SETTINGS = Prepared(
 
 
 def profile_settings(caller: Caller) -> ProfileSettings:
-    """Return the environment's settings, unsaved defaults when it has none; writes nothing."""
-    found = _SETTINGS.first(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
-    return found or ProfileSettings(tenant_id=caller.tenant_id, environment_id=caller.environment_id)
+    """Return the environment's settings for reading, unsaved defaults when it has none; writes nothing.
+
+    They are looked up once per change of the tenant.
+    """
+    where = {"tenant_id": caller.tenant_id, "environment_id": caller.environment_id}
+    look = partial(_SETTINGS.first, **where)
+    return _KNOWN.known(caller.environment_id, caller.tenant_id, lambda: look() or ProfileSettings(**where))
 
 
 def update_profile_settings(caller: Caller, *, changes: Mapping[str, object], now: datetime) -> ProfileSettings:

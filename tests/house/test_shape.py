@@ -13,7 +13,11 @@ from tests.house.sources import EVERYTHING, ROOT, SOURCES, module_of
 
 MAXIMUM_LINES = 400
 MEDIAN_LINES = 120
-MAY_CATCH_ALL = ("authsvc/gate/errors.py", "authsvc/ops/")
+MAY_CATCH_ALL = (
+    "authsvc/gate/errors.py",
+    "authsvc/ops/",
+    "authsvc/audit/together.py",  # hands each failure to the thread whose unit it is
+)
 TOKEN_LIBRARIES = {"jwt", "rest_framework_simplejwt"}
 TOKEN_DOOR = "authsvc/tokens/jwt.py"
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
