@@ -15,9 +15,9 @@ from django.db.models import Model
 
 from authsvc.audit.events import Detail
 from authsvc.audit.models import AuditHead
-from authsvc.audit.record import Draft, append_events, draft, locked_head
+from authsvc.audit.record import Draft, append_events, draft, find_locked_head, locked_head
 from authsvc.web.caller import Caller
-from authsvc.web.prepared import insert_rows
+from authsvc.web.prepared import insert_rows, sent_together
 
 Value = TypeVar("Value")
 
@@ -79,13 +79,21 @@ class Ledger:
         """True when an event in it moves a count of changes."""
         return any(one.changes_rights for drafts in self._drafts.values() for one in drafts)
 
-    def write(self, check: Callable[[AuditHead], None] = lambda _head: None) -> None:
-        """Write everything, inside the caller's transaction; ``check`` sees each locked head and may still refuse."""
-        for key in sorted(self._changes):
-            self._changes[key].write()
-        for rows in self._rows.values():
-            insert_rows(rows)
-        for tenant_id in sorted(self._drafts):
-            head = locked_head(tenant_id)
+    def write(self, check: Callable[[AuditHead], None] = lambda _head: None, *, is_last: bool = False) -> None:
+        """Write everything, inside the caller's transaction; ``check`` sees each locked head and may still refuse.
+
+        When it is the last thing in the outermost transaction, the commit is sent with it.
+        """
+        tenants = sorted(self._drafts)
+        with sent_together():
+            for key in sorted(self._changes):
+                self._changes[key].write()
+            for rows in self._rows.values():
+                insert_rows(rows)
+            found = {tenant_id: find_locked_head(tenant_id) for tenant_id in tenants}
+        heads = [head or locked_head(tenant_id) for tenant_id, head in found.items()]
+        for head in heads:
             check(head)
-            append_events(head, self._drafts[tenant_id])
+        with sent_together(and_commit=is_last):
+            for head in heads:
+                append_events(head, self._drafts[head.tenant_id])

@@ -101,11 +101,16 @@ def append_events(head: AuditHead, drafts: Sequence[Draft]) -> list[AuditEvent]:
 
 def locked_head(tenant_id: str) -> AuditHead:
     """Return the head of a tenant's chain with its row locked to the end of the transaction."""
-    head = _LOCKED_HEAD.first(tenant_id=tenant_id)
+    head = find_locked_head(tenant_id)
     if head is not None:
         return head
     AuditHead.objects.bulk_create([AuditHead(tenant_id=tenant_id, hash=GENESIS)], ignore_conflicts=True)
     return AuditHead.objects.select_for_update().get(tenant_id=tenant_id)
+
+
+def find_locked_head(tenant_id: str) -> AuditHead | None:
+    """Return the head of a tenant's chain with its row locked, or ``None`` for a chain without an event yet."""
+    return _LOCKED_HEAD.first(tenant_id=tenant_id)
 
 
 def _event(one: Draft, sequence: int, previous: str) -> AuditEvent:

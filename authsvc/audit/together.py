@@ -85,7 +85,7 @@ def write_together(
 def _written_here(unit: Unit[Value]) -> Value:
     try:
         with transaction.atomic():
-            return _written([unit])[0]
+            return _written([unit], is_last=False)[0]
     except _SomeOvertaken as overtaken:
         raise _overtaken() from overtaken
 
@@ -147,9 +147,10 @@ _LINES = Lines()
 
 def commit_units(units: list[Unit[object]], *, tries: int = DEADLOCK_TRIES) -> None:
     """Commit units in one transaction, or after a failure each in one of its own; every unit is told how it ended."""
+    is_inside = connections[DEFAULT_DB_ALIAS].in_atomic_block
     try:
         with transaction.atomic():
-            values = _written(units)
+            values = _written(units, is_last=not is_inside)
     except _SomeOvertaken as overtaken:
         for unit in overtaken.units:
             unit.end(failure=_overtaken())
@@ -183,7 +184,7 @@ class _Alone(Exception):
     """A unit that changes rights shares no transaction: those behind it would rest on what was before."""
 
 
-def _written(units: list[Unit[Value]]) -> list[Value]:
+def _written(units: list[Unit[Value]], *, is_last: bool) -> list[Value]:
     ledger = _open.ledger = Ledger()
     try:
         values = [unit.work(ledger) for unit in units]
@@ -191,7 +192,7 @@ def _written(units: list[Unit[Value]]) -> list[Value]:
         del _open.ledger
     if len(units) > 1 and ledger.changes_rights():
         raise _Alone
-    ledger.write(lambda head: _require_current(units, head))
+    ledger.write(lambda head: _require_current(units, head), is_last=is_last)
     return values
 
 

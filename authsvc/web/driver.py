@@ -7,49 +7,86 @@ for the server lets other threads run.
 
 from __future__ import annotations
 
+import select
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # SQLite needs no driver
-    from psycopg import Connection
+    from psycopg import Connection, Error
     from psycopg.pq.abc import PGresult
 
 FORGOTTEN = frozenset({"0A000", "26000"})  # a table changed under the statement; somebody discarded it
+PIPELINE_ABORTED = 11
 _here = threading.local()
 
 
-def run_prepared(connection: Connection[Any], statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+def run_prepared(
+    connection: Connection[Any], statement: str, parameters: Sequence[Any], *, has_rows: bool
+) -> list[tuple[Any, ...]]:
     """Run a statement with ``%s`` places and return its rows; raises psycopg's errors.
 
-    Outside a transaction a statement the server no longer knows is prepared again.
+    Inside ``pipelined`` a statement without rows is only sent, and fails later. Outside a transaction a statement the
+    server no longer knows is prepared again.
     """
-    from psycopg import errors, pq  # noqa: PLC0415 - SQLite needs no driver
-
     known = _known(connection)
+    if known.sent is not None:
+        known.send(statement, parameters)
+        return known.rows(known.settle()) if has_rows else []
     begin(connection)
-    result = known.run(statement, parameters)
-    if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-        return known.rows(result)
-    failure = errors.error_from_result(result)
-    if connection.closed:  # the server is gone, so nobody gave the failure a number
-        raise errors.OperationalError(str(failure))
-    if failure.sqlstate not in FORGOTTEN:
-        raise failure
-    known.forget()
-    if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-        raise failure
-    return run_prepared(connection, statement, parameters)
+    try:
+        return known.rows(checked(connection, known.run(statement, parameters)))
+    except _forgotten() as failure:
+        known.forget()
+        if failure.sqlstate not in FORGOTTEN or not _is_idle(connection):
+            raise
+    return known.rows(checked(connection, known.run(statement, parameters)))
+
+
+@contextmanager
+def pipelined(connection: Connection[Any]) -> Iterator[None]:
+    """Send the statements of a transaction together and wait once, or where rows are read; nothing else may use the
+    connection meanwhile. A transaction is open afterwards, unless the last thing sent ended it.
+    """
+    known = _known(connection)
+    connection.pgconn.enter_pipeline_mode()
+    known.sent = 0
+    try:
+        if _is_begin_due(connection):
+            known.send_words(b"BEGIN")
+        yield
+        known.settle()
+    except BaseException:
+        known.drain()
+        raise
+    finally:
+        known.sent = None
+        if not connection.closed:
+            connection.pgconn.exit_pipeline_mode()
+
+
+def send_commit(connection: Connection[Any]) -> None:
+    """Inside ``pipelined``: let the transaction end with what was sent; the wait for it is that of the pipeline."""
+    _known(connection).send_words(b"COMMIT")
 
 
 def begin(connection: Connection[Any]) -> None:
     """Open the transaction that psycopg opens before a first statement, if one is due."""
-    from psycopg import pq  # noqa: PLC0415
+    if _is_begin_due(connection):
+        checked(connection, connection.pgconn.exec_(b"BEGIN"))
 
-    wire = connection.pgconn
-    if connection.autocommit or wire.transaction_status != pq.TransactionStatus.IDLE:
-        return
-    wire.exec_(b"BEGIN")
+
+def checked(connection: Connection[Any], result: PGresult) -> PGresult:
+    """Return a good result; raises what a bad one says."""
+    from psycopg import errors, pq  # noqa: PLC0415 - SQLite needs no driver
+
+    if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+        return result
+    failure = errors.error_from_result(result)
+    if connection.closed:  # the server is gone, so nobody gave the failure a number
+        raise errors.OperationalError(str(failure))
+    raise failure
 
 
 class Known:
@@ -59,6 +96,7 @@ class Known:
         from psycopg.adapt import PyFormat, Transformer  # noqa: PLC0415
 
         self.connection = connection
+        self.sent: int | None = None  # in a pipeline: how many results are still to come
         self._transformer = Transformer.from_context(connection)
         self._format = PyFormat.AUTO
         self._names: dict[tuple[str, Any], bytes] = {}
@@ -66,18 +104,57 @@ class Known:
 
     def run(self, statement: str, parameters: Sequence[Any]) -> PGresult:
         """Send a statement, prepared before if need be, and wait for its result."""
-        wire, transformer = self.connection.pgconn, self._transformer
-        values = transformer.dump_sequence(parameters, [self._format] * len(parameters))
-        key = (statement, transformer.types)
-        name = self._names.get(key)
-        if name is None:
-            self._count += 1
-            name = f"authsvc_{self._count}".encode()
-            made = wire.prepare(name, in_their_words(statement), transformer.types)
-            if made.status != 1:  # COMMAND_OK
-                return made
-            self._names[key] = name
-        return wire.exec_prepared(name, values, transformer.formats)  # type: ignore[arg-type]  # NULL is None
+        name, is_new, values = self._named(statement, parameters)
+        wire = self.connection.pgconn
+        if is_new:
+            checked(self.connection, wire.prepare(name, in_their_words(statement), self._transformer.types))
+            self._names[statement, self._transformer.types] = name
+        return wire.exec_prepared(name, values, self._transformer.formats)
+
+    def send(self, statement: str, parameters: Sequence[Any]) -> None:
+        """Send a statement, prepared before if need be, without waiting."""
+        name, is_new, values = self._named(statement, parameters)
+        if is_new:
+            self.connection.pgconn.send_prepare(name, in_their_words(statement), self._transformer.types)
+            self._add_sent()
+            self._names[statement, self._transformer.types] = name
+        self.connection.pgconn.send_query_prepared(name, values, self._transformer.formats)
+        self._add_sent()
+
+    def send_words(self, words: bytes) -> None:
+        """Send a statement that is nothing but its words, without waiting."""
+        self.connection.pgconn.send_query_params(words, None)
+        self._add_sent()
+
+    def settle(self) -> PGresult:
+        """Wait for everything that was sent and return the last result; raises the first failure."""
+        from psycopg import errors  # noqa: PLC0415
+
+        wire = self.connection.pgconn
+        if not self.sent:
+            return wire.make_empty_result(0)
+        wire.pipeline_sync()
+        results, self.sent = [self._next() for _ in range(self.sent or 0)], 0
+        self._next(is_sync=True)
+        for result in results:
+            if result is None or self.connection.closed:
+                raise errors.OperationalError(wire.get_error_message() or "the server closed the connection")
+            if result.status == PIPELINE_ABORTED:
+                raise errors.OperationalError("a statement before this one failed")
+            checked(self.connection, result)
+        return results[-1] or wire.make_empty_result(0)
+
+    def drain(self) -> None:
+        """After a failure on our side: read what is still to come, so that the connection can be used again.
+
+        What was prepared in a pipeline that failed may not be there.
+        """
+        from psycopg import errors  # noqa: PLC0415
+
+        self.forget()
+        if self.sent and not self.connection.closed:
+            with suppress(errors.Error):
+                self.settle()
 
     def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
         """Return the rows of a result, converted."""
@@ -89,6 +166,31 @@ class Known:
     def forget(self) -> None:
         """Prepare everything again, under new names."""
         self._names.clear()
+
+    def _named(self, statement: str, parameters: Sequence[Any]) -> tuple[bytes, bool, Any]:
+        values = self._transformer.dump_sequence(parameters, [self._format] * len(parameters))
+        name = self._names.get((statement, self._transformer.types))
+        if name is not None:
+            return name, False, values
+        self._count += 1
+        return f"authsvc_{self._count}".encode(), True, values
+
+    def _add_sent(self) -> None:
+        self.sent = (self.sent or 0) + 1
+
+    def _next(self, *, is_sync: bool = False) -> PGresult | None:
+        """Return the next result; while the server works, other threads do too."""
+        wire = self.connection.pgconn
+        while wire.flush():
+            _wait(wire.socket, select.POLLIN | select.POLLOUT)
+            wire.consume_input()
+        while wire.is_busy() and not self.connection.closed:
+            _wait(wire.socket, select.POLLIN)
+            wire.consume_input()
+        result = wire.get_result()
+        if result is not None and not is_sync:
+            wire.get_result()  # the end of this statement's results
+        return result
 
 
 def in_their_words(statement: str) -> bytes:
@@ -103,3 +205,23 @@ def _known(connection: Connection[Any]) -> Known:
     if known is None or known.connection is not connection:
         known = _here.known = Known(connection)
     return known
+
+
+def _wait(socket: int, events: int) -> None:
+    poll = select.poll()
+    poll.register(socket, events)
+    poll.poll()
+
+
+def _is_begin_due(connection: Connection[Any]) -> bool:
+    return not connection.autocommit and _is_idle(connection)
+
+
+def _is_idle(connection: Connection[Any]) -> bool:
+    return bool(connection.pgconn.transaction_status == 0)
+
+
+def _forgotten() -> tuple[type[Error], ...]:
+    from psycopg import errors  # noqa: PLC0415
+
+    return errors.FeatureNotSupported, errors.InvalidSqlStatementName

@@ -8,7 +8,8 @@ depends on the values: no ``IN`` of varying length, no comparison with ``None``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -20,7 +21,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField, CharField, Field, ForeignKey, Model, QuerySet
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
-from authsvc.web.driver import run_prepared
+from authsvc.web.driver import pipelined, run_prepared, send_commit
 
 Row = TypeVar("Row")
 PLAIN_FIELDS = frozenset({CharField, BigIntegerField, ForeignKey})
@@ -173,7 +174,25 @@ def execute(statement: str, parameters: Sequence[Any]) -> None:
             cursor.execute(statement, parameters)
         return
     with here.wrap_database_errors:
-        run_prepared(ready, statement, parameters)
+        run_prepared(ready, statement, parameters, has_rows=False)
+
+
+@contextmanager
+def sent_together(*, and_commit: bool = False) -> Iterator[None]:
+    """Send the statements of this module together and wait once, or where rows are read; PostgreSQL only.
+
+    Inside a transaction, and for this module's statements alone: the ORM must not use the connection meanwhile. With
+    ``and_commit`` the outermost transaction is over, and durable, when this ends.
+    """
+    here = connections[DEFAULT_DB_ALIAS]
+    ready = _ready_connection(here)
+    if ready is None:
+        yield
+        return
+    with here.wrap_database_errors, pipelined(ready):
+        yield
+        if and_commit:
+            send_commit(ready)
 
 
 def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
@@ -184,7 +203,7 @@ def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
     with here.wrap_database_errors:
-        found: list[Any] = run_prepared(ready, statement, parameters)
+        found: list[Any] = run_prepared(ready, statement, parameters, has_rows=True)
         return found
 
 
