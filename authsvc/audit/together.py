@@ -82,6 +82,14 @@ def write_together(
     return unit.value  # type: ignore[return-value]  # set together with is_done
 
 
+def once_more(ask: Callable[[], Value]) -> Value:
+    """Return what ``ask`` does, asked a second time when it was overtaken: then the refusal says why."""
+    try:
+        return ask()
+    except Overtaken:
+        return ask()
+
+
 def _written_here(unit: Unit[Value]) -> Value:
     try:
         with transaction.atomic():

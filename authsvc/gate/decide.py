@@ -8,7 +8,7 @@ list request of somebody with single ids passes, cut down to those ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
@@ -119,9 +119,24 @@ def decide(caller: Caller, question: Question, *, now: datetime) -> Decision:
 
 
 def decide_batch(caller: Caller, questions: Sequence[Question], *, now: datetime) -> list[Decision]:
-    """Answer several questions as ``decide`` answers each; raises for the first that is no question."""
+    """Answer several questions as ``decide`` answers each; raises for the first that is no question.
+
+    The same question has the same answer, with an id of its own, and a denial counts each time.
+    """
+    made: dict[Question, Decision] = {}
     with transaction.atomic():
-        return [decide(caller, question, now=now) for question in questions]
+        return [_decide_again(caller, question, made, now) for question in questions]
+
+
+def _decide_again(caller: Caller, question: Question, made: dict[Question, Decision], now: datetime) -> Decision:
+    known = made.get(question)
+    if known is None:
+        known = made[question] = decide(caller, question, now=now)
+        return known
+    decision = replace(known, decision_id=new_id("dec"))
+    if not decision.allowed:
+        _record_denial(caller, decision, question, now)
+    return decision
 
 
 def look_up(caller: Caller, question: Question, *, now: datetime) -> Situation:

@@ -22,7 +22,8 @@ from rest_framework import exceptions
 from rest_framework.views import set_rollback
 
 from authsvc.audit.record import record
-from authsvc.gate.authentication import CHALLENGE
+from authsvc.audit.together import Overtaken
+from authsvc.gate.authentication import CHALLENGE, admit_request
 from authsvc.gate.oauth_errors import OAuthError
 from authsvc.web.caller import Caller
 from authsvc.web.problems import (
@@ -83,6 +84,8 @@ def render_api_exception(exception: Exception, context: Context) -> HttpResponse
     if problem is None:
         log.error("request.failed", exc_info=exception)
         return render_problem(Problem())
+    if isinstance(problem, Overtaken):
+        problem = _refusal_behind(problem, getattr(request, "_request", None))
     if isinstance(problem, OAuthError):
         problem = ValidationFailed(errors={FIELD_OF_ERROR.get(problem.slug, "non_field_errors"): [problem.detail]})
     if not isinstance(problem, Forbidden) or request is None:
@@ -91,6 +94,18 @@ def render_api_exception(exception: Exception, context: Context) -> HttpResponse
     if isinstance(caller, Caller):
         _audit_denial(caller, problem, request.method or "", type(context.get("view")).__name__)
     return render_problem(problem)
+
+
+def _refusal_behind(problem: Problem, request: HttpRequest | None) -> Problem:
+    """Return why a caller that was overtaken is refused now; what overtook it where it still may come in."""
+    try:
+        if request is not None:
+            admit_request(request, now=datetime.now(UTC))
+    except Problem as refusal:
+        return refusal
+    except DatabaseError:
+        log.error("database.unavailable")
+    return problem
 
 
 def problem_of(exception: Exception) -> Problem | None:

@@ -25,13 +25,14 @@ _encode = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False
 class Asking:
     """What the exception handler of the API wants to know of a request."""
 
+    _request: HttpRequest
     user: Caller | None = None
     method: str = "POST"
 
 
 def answer_post(request: HttpRequest, view: QuickView) -> HttpResponse:
     """Return what the view would: proof, scope, limit of the principal, then its work, as JSON."""
-    asking = Asking()
+    asking = Asking(request)
     try:
         response = _answered(request, view, asking)
     except (Problem, DatabaseError, InterfaceError) as refusal:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, JsonResponse, QueryDict
 
 from authsvc.audit.changes import Remembered, current_changes
+from authsvc.audit.together import once_more
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.issue import Asked, Holder, issue_token
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest, UnauthorizedClient, UnsupportedGrantType
@@ -89,7 +90,8 @@ def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonR
     if handler is None:
         authenticate_client(request, place, now=now)
         raise UnsupportedGrantType
-    return token_response(handler(TokenCall(request, place, form, now, now - wait)), now=now)
+    call = TokenCall(request, place, form, now, now - wait)
+    return token_response(once_more(lambda: handler(call)), now=now)
 
 
 def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:

@@ -12,8 +12,8 @@ from authsvc.gate.errors import render_problem
 from authsvc.web.body_limit import Environ
 from authsvc.web.headers import complete
 from authsvc.web.identifiers import new_id
-from authsvc.web.limit_middleware import microseconds, refusal
-from authsvc.web.limits import GENERAL, PRINCIPAL, Tally, address_key, limits_apply
+from authsvc.web.limit_middleware import TALLY, microseconds, refusal, take_principal
+from authsvc.web.limits import GENERAL, Tally, address_key, limits_apply
 from authsvc.web.problems import TooManyRequests
 from authsvc.web.quick import ALLOW, Warm
 from authsvc.web.request_id import ACCEPTED, HEADER
@@ -43,13 +43,15 @@ def answer_warm(environ: Environ, warm: Warm) -> tuple[str, Fields, bytes]:
 
 
 def _refused(environ: Environ, warm: Warm, tally: Tally) -> HttpResponse | None:
-    caller = warm.caller
+    request = WSGIRequest(environ)
+    setattr(request, TALLY, tally)
     try:
-        tally.take(GENERAL, address_key(WSGIRequest(environ)), now=microseconds())
-        tally.take(PRINCIPAL, f"{caller.tenant_id}:{caller.principal_id}", now=microseconds())
+        tally.take(GENERAL, address_key(request), now=microseconds())
+    except TooManyRequests as problem:  # before anybody was known
+        return refusal(problem)
+    try:
+        take_principal(request, warm.caller)
     except TooManyRequests as problem:
-        if len(tally.verdicts) == 1:  # before anybody was known
-            return refusal(problem)
         response = render_problem(problem)
         response.headers["Allow"] = ALLOW
         return response

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from django.db import transaction
 
@@ -17,7 +18,7 @@ from authsvc.audit.record import record
 from authsvc.audit.together import write_together
 from authsvc.tenants.models import TenantState
 from authsvc.tokens.claims import AccessClaims, TokenRefused, as_payload, check_header, check_payload
-from authsvc.tokens.compact import take_apart
+from authsvc.tokens.compact import MAXIMUM_CHARACTERS, CompactParts, take_apart
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, verifying_backend
@@ -29,6 +30,8 @@ from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
 _KEYS: Remembered[str, VerifyingKey] = Remembered(4096)
+LASTING_REASONS = frozenset({"signature", "exp", "revoked"})
+_REFUSED: Remembered[bytes, Refusal] = Remembered(1024)
 _REVOKED = Prepared(
     lambda tenant_id, jti: (
         IssuedToken.objects.for_tenant(tenant_id)
@@ -45,6 +48,14 @@ class VerifyingKey:
 
     key: SigningKey
     backend: SigningKeyBackend
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a token is refused, from when on."""
+
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +141,24 @@ def mint(
 def verify_access_token(raw: str, *, now: datetime) -> VerifiedToken:
     """Return the verified token; raises ``TokenRefused`` with a reason that only the log sees.
 
-    The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner.
+    The key is found by ``kid`` alone; issuer, tenant and environment must then be those of the key's owner. What is
+    refused for a reason that lasts is remembered apart from what is accepted, until the tenant's rights change.
     """
+    name = sha256(raw.encode("utf-8", "surrogatepass")).digest() if len(raw) <= MAXIMUM_CHARACTERS else b""
+    refused = _REFUSED.find(name)
+    if refused is not None and refused.value.since <= now:
+        raise TokenRefused(refused.value.reason)
     parts = take_apart(raw)
     known = _verifying_key(check_header(parts.header))
+    try:
+        return _verified(parts, known, now)
+    except TokenRefused as refusal:
+        if refusal.reason in LASTING_REASONS:
+            _REFUSED.put(name, known.tenant_id, known.changes, Refusal(refusal.reason, now))
+        raise
+
+
+def _verified(parts: CompactParts, known: Known[VerifyingKey], now: datetime) -> VerifiedToken:
     key = known.value.key
     payload = known.value.backend.check(parts)
     tenant, environment = key.environment.tenant.slug, key.environment.name

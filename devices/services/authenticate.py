@@ -20,7 +20,7 @@ from authsvc.audit.changes import Known, Remembered, current_changes
 from authsvc.audit.failures import note_failed_proof
 from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
-from authsvc.audit.together import write_together
+from authsvc.audit.together import once_more, write_together
 from authsvc.tenants.models import Environment, PrincipalState, TenantState
 from authsvc.tenants.services import environment_caller, system_caller
 from authsvc.tokens.api_keys import pepper, verify_opaque
@@ -108,6 +108,10 @@ def authenticate_device(
 
 def use_secret(attempt: Attempt, secret: str, then: Callable[[ProvenDevice], Gain]) -> Gain:
     """Do ``then`` with the device that shows its secret, in the transaction that counts the proof; raises as above."""
+    return once_more(lambda: _with_secret(attempt, secret, then))
+
+
+def _with_secret(attempt: Attempt, secret: str, then: Callable[[ProvenDevice], Gain]) -> Gain:
     require_patience(attempt)
     name = (attempt.device_id, hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest())
     known = _PROVEN.find(name)

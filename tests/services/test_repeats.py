@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from authsvc.audit.models import AuditEvent
 from authsvc.audit.repeats import WINDOW, Repeats
-from authsvc.gate.decide import Question, decide
+from authsvc.gate.decide import Question, decide, decide_batch
 from tests.world import World
 
 
@@ -53,3 +53,12 @@ def test_another_question_is_another_denial(world: World, now: datetime) -> None
     for scope in ("agents:read", "agents:write"):
         decide(caller, Question("made-up", scope=scope), now=now)
     assert AuditEvent.objects.filter(event_type="decision.denied", tenant_id=caller.tenant_id).count() == 2
+
+
+def test_equal_denials_of_a_batch_count_each(world: World, now: datetime) -> None:
+    caller, denied = world.prod.caller(), Question("made-up", scope="agents:read")
+    answered = decide_batch(caller, [denied] * 4, now=now)
+    decide(caller, denied, now=now + WINDOW)
+    assert len({decision.decision_id for decision in answered}) == 4
+    events = AuditEvent.objects.filter(event_type="decision.denied", tenant_id=caller.tenant_id).order_by("sequence")
+    assert [event.detail.get("repeats") for event in events] == [None, 3]

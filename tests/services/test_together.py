@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from datetime import datetime, timedelta
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from authsvc.audit import together
+from authsvc.audit import changes, together
+from authsvc.audit.changes import current_changes
 from authsvc.audit.checkpoints import verify_tenant
 from authsvc.audit.ledger import Ledger
 from authsvc.audit.models import AuditEvent
@@ -31,7 +34,7 @@ from profiles.models import Lease, Profile
 from profiles.services.resolve import ResolveQuery, resolve_credential
 from tests.live import LiveServer
 from tests.scale import scaled
-from tests.world import World
+from tests.world import Api, Place, World
 
 UNITS = 5
 
@@ -190,6 +193,39 @@ def test_a_failure_of_the_leader_reaches_everybody_and_the_line_goes_on(caller: 
     assert [type(one.failure) for one in units] == [together.NotWritten] * 2
     assert all(one.turn.is_set() for one in units)
     assert caller.tenant_id not in together._LINES._lines
+
+
+@contextmanager
+def unnoticed(tenant_id: str) -> Iterator[None]:
+    """What is changed inside is what another process changed a moment ago: this one has not asked again yet."""
+    before = current_changes(tenant_id)
+    yield
+    changes._changing.clear()
+    changes._seen[tenant_id] = (time.monotonic() + 60, before)
+
+
+@pytest.mark.parametrize("way", ["resolve", "client_credentials", "device"])
+def test_a_request_that_was_overtaken_reads_why_it_is_refused(world: World, now: datetime, way: str) -> None:
+    place, inside = world.prod, world.prod.caller()
+    device = f"/devices/{place.device['id']}/authenticate"
+    asks: dict[str, tuple[str, Callable[[], Any]]] = {
+        "resolve": (get_key_holder(place), lambda: place.api().post("/credentials/resolve", {"provider": "anthropic"})),
+        "client_credentials": (place.client_id, place.token_request),
+        "device": (place.device["id"], lambda: Api().post(device, {"secret": place.device["secret"]})),
+    }
+    holder, ask = asks[way]
+    assert ask().status_code == 200
+    principal = Principal.objects.for_environment(inside).get(id=holder)
+    with unnoticed(inside.tenant_id):
+        set_principal_state(inside, principal=principal, state=PrincipalState.DISABLED, reason="test", now=now)
+    kept = (Lease.unscoped.count(), IssuedToken.unscoped.count())
+    refused = ask()
+    assert refused.status_code == 401, refused.content
+    assert (Lease.unscoped.count(), IssuedToken.unscoped.count()) == kept
+
+
+def get_key_holder(place: Place) -> str:
+    return admit(place.api_key, audience="authsvc", now=datetime.now(UTC)).principal_id
 
 
 def run_probe(live: LiveServer, *arguments: str) -> subprocess.Popen[str]:
