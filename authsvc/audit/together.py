@@ -1,4 +1,4 @@
-"""One commit for several waiting requests of a process: group commit, a line of its own for each tenant (ADR 9).
+"""One commit for several waiting requests of a process: group commit, a line of its own for each tenant (ADR 10).
 
 A request hands over its unit of work and waits. The first in the line leads: it takes everybody who waits, runs their
 units in one transaction on its own connection, and answers each after the commit; whoever came meanwhile is led by the

@@ -1,7 +1,7 @@
 """Whether a caller that was accepted a moment ago still is, asked while nobody can change it.
 
 Whoever writes for a caller holds the lock of the tenant's audit head, under which every change of rights is made
-(ADR 9); what is read here is therefore what holds when the writing is committed. Refused: a suspended tenant, a
+(ADR 10); what is read here is therefore what holds when the writing is committed. Refused: a suspended tenant, a
 disabled principal, a revoked or ended proof, a scope that is no longer held.
 """
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.db import transaction
+
 from authsvc.audit.ledger import Change, Ledger
 from authsvc.audit.together import write_together
 from authsvc.tenants.four_eyes import Act, ReviewRequired, acts_of
