@@ -134,6 +134,7 @@ def _decide_again(caller: Caller, question: Question, made: dict[Question, Decis
         known = made[question] = decide(caller, question, now=now)
         return known
     decision = replace(known, decision_id=new_id("dec"))
+    count_decision(caller, allowed=decision.allowed, now=now)
     if not decision.allowed:
         _record_denial(caller, decision, question, now)
     return decision

@@ -90,9 +90,10 @@ def issue_token(caller: Caller, holder: Holder, asked: Asked, *, now: datetime) 
         principals = Principal.objects.for_tenant(caller.tenant_id).filter(id=holder.principal.id)
         is_active = principals.filter(state=PrincipalState.ACTIVE).exists()
         try:
-            return is_active and scopes <= issuable_scopes(caller, holder, asked.scopes, gateway, now=now)
+            given = [issuable_scopes(caller, holder, asked.scopes, at, now=now) for at in (gateway, *others)]
         except InvalidScopeRequested:
             return False
+        return is_active and all(scopes <= here for here in given)
 
     return mint(caller, request, still=still, now=now)
 
