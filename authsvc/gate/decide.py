@@ -8,7 +8,7 @@ list request of somebody with single ids passes, cut down to those ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
@@ -133,7 +133,16 @@ def _decide_again(caller: Caller, question: Question, made: dict[Question, Decis
     if known is None:
         known = made[question] = decide(caller, question, now=now)
         return known
-    decision = replace(known, decision_id=new_id("dec"))
+    decision = Decision(
+        new_id("dec"),
+        known.allowed,
+        known.reason,
+        known.principal_id,
+        known.principal_kind,
+        known.scopes,
+        known.trust_level,
+        known.filter_ids,
+    )
     count_decision(caller, allowed=decision.allowed, now=now)
     if not decision.allowed:
         _record_denial(caller, decision, question, now)

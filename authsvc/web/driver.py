@@ -51,16 +51,16 @@ def pipelined(connection: Connection[Any]) -> Iterator[None]:
     """
     known = _known(connection)
     connection.pgconn.enter_pipeline_mode()
-    known.sent = 0
+    known.sent, is_whole = 0, False
     try:
         if _is_begin_due(connection):
             known.send_words(b"BEGIN")
         yield
         known.settle()
-    except BaseException:
-        known.drain()
-        raise
+        is_whole = True
     finally:
+        if not is_whole:
+            known.drain()
         known.sent = None
         if not connection.closed:
             connection.pgconn.exit_pipeline_mode()
