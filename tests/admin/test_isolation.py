@@ -23,6 +23,7 @@ def theirs(world: World) -> Tenant:
     assert world.prod.api().post("/credentials/resolve", {"provider": "anthropic"}).status_code == 200
     assert world.prod.api().post("/devices/enrolment-codes", {"name": "fleet"}).status_code == 201
     assert world.prod.api().send("PATCH", "/devices/policy", {"store_ip": True}).status_code == 200
+    assert world.prod.api().send("PATCH", "/profiles/settings", {"strategy": "classic"}).status_code == 200
     assert world.prod.api().send("PUT", "/providers/own-llm", {"label": "Own"}).status_code == 200
     made = world.prod.api().post("/invitations", {"invited": world.prod.marker, "role": "auditor"})
     assert made.status_code == 201
