@@ -222,7 +222,7 @@ def test_approver_without_the_right_itself_is_refused(
 
 def test_without_the_setting_everything_works_alone(world: World, first: Caller, now: datetime) -> None:
     principal = get_principal(first, world.prod.reader["client_id"])
-    create_grant(first, principal=principal, scopes=["authsvc:admin"], now=now)
+    create_grant(first, principal=principal, scopes=["authsvc:admin"], confirmed=["authsvc:admin"], now=now)
     device = get_device(first, world.prod.device["id"])
     assert set_trust(first, device=device, trust_level=3, reason="known", now=now).trust_level == 3
     key = ApiKey.objects.for_environment(first).get(id=world.prod.ids["api_key"])
