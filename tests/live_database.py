@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import hashlib
 import json
 import os
 import secrets
@@ -46,10 +47,16 @@ def bootstrap(environment: dict[str, str]) -> str:
     return made.stdout
 
 
-@functools.cache
 def demo() -> Demo:
     """Return the demo every live server of this run starts from; the first of its test processes makes it."""
+    return _demo_on(os.environ.get("TEST_DATABASE_URL", ""))
+
+
+@functools.cache
+def _demo_on(server: str) -> Demo:
+    """Make it once for each database server: a test may bring its own."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    run = run and f"{run}-{hashlib.sha256(server.encode()).hexdigest()[:8]}"
     folder = (
         Path(tempfile.gettempdir()) / f"authsvc-demo-{run}" if run else Path(tempfile.mkdtemp(prefix="authsvc-demo-"))
     )
@@ -58,12 +65,11 @@ def demo() -> Demo:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = folder / "demo.json"
         if not made.exists():
-            made.write_text(json.dumps(asdict(_make_demo(folder))))
+            made.write_text(json.dumps(asdict(_make_demo(server, folder))))
         return Demo(**json.loads(made.read_text()))
 
 
-def _make_demo(folder: Path) -> Demo:
-    server = os.environ.get("TEST_DATABASE_URL", "")
+def _make_demo(server: str, folder: Path) -> Demo:
     database_url = _create(server, template="template1") if server else f"sqlite:///{folder / 'demo.sqlite3'}"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "authsvc.settings", "DATABASE_URL": database_url}
     return Demo(bootstrap({**environment, "AUTHSVC_BASE_URL": DEMO_URL}), database_url)
