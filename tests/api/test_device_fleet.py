@@ -219,6 +219,10 @@ def test_inbox_shows_the_riskiest_first_with_its_reasons(world: World) -> None:
     told = _command("inbox", "--tenant", "acme", "--env", "prod", "--json")
     assert [row["id"] for row in told] == [row["device"]["id"] for row in shown]
     assert told[0]["risk"] == first
+    lines = io.StringIO()
+    call_command("devices", "inbox", "--tenant", "acme", "--env", "prod", stdout=lines)
+    assert "high risk; " in lines.getvalue().splitlines()[0]
+    assert "It asks for administration." in lines.getvalue().splitlines()[0]
 
 
 def test_several_requests_are_rejected_and_each_other_says_why_not(world: World) -> None:

@@ -73,7 +73,7 @@ class Command(HouseCommand):
             self.print_json(shown)
         else:
             for row in shown:
-                self.stdout.write("  ".join(str(value) for value in row.values()))
+                self.stdout.write("  ".join(_in_words(value) for value in row.values()))
         return Exit.OK
 
     def _rows(self, options: dict[str, Any], now: datetime) -> list[dict[str, object]]:
@@ -108,6 +108,15 @@ def _rejected(caller: Caller, device_ids: list[str], reason: str, now: datetime)
         if result.problem is not None:
             raise result.problem
     return [_row(get_device(caller, result.device_id)) for result in results]
+
+
+def _in_words(value: object) -> str:
+    """Return a value of a row as people read it: a risk by its level and reasons, nothing as a dash."""
+    if isinstance(value, dict):
+        return f"{value['level']} risk" + "".join(f"; {reason['detail']}" for reason in value["reasons"])
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "-"
+    return "-" if value is None else str(value)
 
 
 def _review(now: datetime) -> list[dict[str, object]]:
