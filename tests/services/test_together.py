@@ -14,15 +14,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from psycopg.errors import DeadlockDetected
 
 from authsvc.audit import changes, together
 from authsvc.audit.changes import current_changes
 from authsvc.audit.checkpoints import verify_tenant
 from authsvc.audit.ledger import Ledger
 from authsvc.audit.models import AuditEvent
-from authsvc.audit.together import Overtaken, Unit, commit_units, write_together
+from authsvc.audit.together import NotWritten, Overtaken, Unit, commit_units, write_together
 from authsvc.gate.authentication import admit
 from authsvc.tenants.models import Principal, PrincipalState, Tenant, TenantState
 from authsvc.tenants.services import set_principal_state, set_tenant_state, system_caller
@@ -90,6 +91,24 @@ def test_a_bad_unit_fails_alone(caller: Caller, now: datetime, fails_when: str) 
     assert [one.failure for one in units if one is not units[2]] == [None] * UNITS
     assert recorded(caller) == [f"u{number}" for number in range(UNITS)]
     assert not IssuedToken.unscoped.filter(id="jti_twice").exists()
+
+
+@pytest.mark.parametrize(("deadlocks", "failure"), [(1, type(None)), (3, type(None)), (4, NotWritten)])
+def test_a_deadlock_is_tried_again_three_times_and_fails_nobody_else(
+    caller: Caller, now: datetime, deadlocks: int, failure: type
+) -> None:
+    left = [deadlocks]
+
+    def unlucky(ledger: Ledger) -> str:
+        if left[0]:
+            left[0] -= 1
+            raise OperationalError("deadlock detected") from DeadlockDetected()
+        return noted(caller, "u1", now)(ledger)
+
+    units = [unit(caller, noted(caller, "u0", now)), unit(caller, unlucky)]
+    commit_units(units)
+    assert [type(one.failure) for one in units] == [type(None), failure]
+    assert recorded(caller) == (["u0"] if failure is NotWritten else ["u0", "u1"])
 
 
 def row_of(caller: Caller, now: datetime) -> IssuedToken:
