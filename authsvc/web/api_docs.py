@@ -9,11 +9,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from django.http import HttpResponse
+from django.utils.encoding import force_bytes
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 READ = ["get", "head"]  # DRF would answer OPTIONS with a page that has no template
 
@@ -24,9 +26,11 @@ class ApiDescription(SpectacularAPIView):
     http_method_names = READ
 
     @extend_schema(exclude=True)
-    def get(self, request: Request) -> Response:
-        """Return the description."""
-        return Response(described())
+    def get(self, request: Request) -> HttpResponse:
+        """Return the description, written out once for each form."""
+        renderer = request.accepted_renderer
+        content_type = f"{renderer.media_type}; charset={renderer.charset}" if renderer.charset else renderer.media_type
+        return HttpResponse(_written(renderer), content_type=content_type)
 
 
 class ApiDocs(SpectacularSwaggerSplitView):
@@ -35,6 +39,15 @@ class ApiDocs(SpectacularSwaggerSplitView):
     http_method_names = READ
 
     url_name = "schema"
+
+
+_WRITTEN: dict[str, bytes] = {}
+
+
+def _written(renderer: BaseRenderer) -> bytes:
+    if renderer.media_type not in _WRITTEN:
+        _WRITTEN[renderer.media_type] = force_bytes(renderer.render(described(), renderer_context={}))
+    return _WRITTEN[renderer.media_type]
 
 
 @lru_cache(maxsize=1)
