@@ -160,5 +160,7 @@ def add_json(parser: ArgumentParser) -> None:
 
 def problem_text(problem: Problem) -> str:
     """Return a problem as one line for the operator."""
-    fields = "; ".join(f"{name}: {' '.join(messages)}" for name, messages in problem.errors.items())
+    fields = "; ".join(
+        f"{name}: {' '.join(messages)}" for name, messages in problem.errors.items() if messages != [problem.detail]
+    )
     return " ".join(" ".join((problem.detail, fields, problem.hint)).split())
