@@ -137,11 +137,13 @@ def _single_flight(
 def _refresh_as(
     caller: Caller, profile: Profile, holder: str, endpoint: TokenEndpoint, now: datetime, margin_ms: int
 ) -> Credential:
-    """Refresh as the holder; what another holder stored just before is taken as it is."""
+    """Refresh as the holder; what another holder stored just before, a pair or a refusal, is taken as it is."""
     try:
         credential = _current(caller, profile, None)
         if not needs_refresh(credential, now, margin_ms):
             return credential
+        row = OAuthRefresh.objects.for_environment(caller).get(profile=profile)
+        _raise_known_failure(row, profile, credential, now)
         material = open_version(credential)
         answer = request_tokens(endpoint, material.secrets["refresh"])
         if isinstance(answer, RefreshError):

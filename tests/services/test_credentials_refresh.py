@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from authsvc.audit.models import AuditEvent
 from authsvc.web.caller import Caller
@@ -94,6 +95,27 @@ def test_refused_refresh_is_a_state_with_remedy_and_asked_once(
     assert open_version(_current(profile)).secrets["refresh"].reveal() == "refresh-0"
     document: Any = status_document(caller, StatusQuery(providers=frozenset({PROVIDER})), now=now)
     assert (document["check"], document["auth"]["oauth"]["profiles"][0]["status"]) == (1, "refresh_failed")
+
+
+def test_right_to_refresh_taken_after_a_refusal_asks_nobody_again(
+    caller: Caller, provider: FakeProvider, now: datetime
+) -> None:
+    profile = _login(caller, now)
+    provider.mode = "invalid_grant"
+    overtaken: list[str] = []
+
+    def be_overtaken(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "UPDATE" in sql and OAuthRefresh._meta.db_table in sql and not overtaken:
+            overtaken.append(sql)
+            with pytest.raises(RefreshFailed):
+                fresh_credential(caller, profile=profile, credential=_current(profile), now=now)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(be_overtaken), pytest.raises(RefreshFailed):
+        fresh_credential(caller, profile=profile, credential=_current(profile), now=now)
+    assert overtaken
+    assert len(provider.requests) == 1
+    assert OAuthRefresh.unscoped.get(profile=profile).holder == ""
 
 
 def test_new_login_ends_the_failed_state(world: World, caller: Caller, provider: FakeProvider, now: datetime) -> None:
