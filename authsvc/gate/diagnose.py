@@ -17,7 +17,7 @@ from authsvc.tokens.formats import is_opaque_shaped, parse
 from authsvc.tokens.issuer import API_AUDIENCE, issuer_of
 from authsvc.tokens.keys import verifying_backend
 from authsvc.tokens.models import VERIFYING_STATES, ApiKey, SigningKey
-from authsvc.tokens.services import is_revoked
+from authsvc.tokens.revoked import is_revoked
 from authsvc.web.caller import Caller
 
 CLAIM_FAULTS = {

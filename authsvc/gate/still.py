@@ -16,7 +16,7 @@ from authsvc.tenants.models import Principal, PrincipalState, TenantState
 from authsvc.tokens.api_keys import is_key_alive
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.issuer import API_AUDIENCE
-from authsvc.tokens.services import is_revoked
+from authsvc.tokens.revoked import is_revoked
 from authsvc.web.caller import Caller, CallerKind
 from rbac.scopes import AUTHSVC_ADMIN
 from rbac.services.known import compiled

@@ -1174,6 +1174,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="issuedtoken",
+            index=models.Index(
+                condition=models.Q(("revoked_at__isnull", False)),
+                fields=["tenant", "expires_at"],
+                name="issued_token_revoked",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="invitation",
             index=models.Index(fields=["tenant", "-created_at"], name="invitation_by_tenant"),
         ),

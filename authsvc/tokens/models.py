@@ -135,6 +135,11 @@ class IssuedToken(EnvironmentOwned):
             models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
             models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
             models.Index(fields=["family_id"], condition=~models.Q(family_id=""), name="issued_token_by_family"),
+            models.Index(
+                fields=["tenant", "expires_at"],
+                condition=models.Q(revoked_at__isnull=False),
+                name="issued_token_revoked",
+            ),
         ]
 
     def __str__(self) -> str:

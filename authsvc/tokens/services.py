@@ -23,23 +23,15 @@ from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.jwt import DEFAULT_ALGORITHM, SHARED_SECRET_ALGORITHM, SigningKeyBackend
 from authsvc.tokens.keys import active_key, get_shared_secret, signing_backend, verifying_backend
 from authsvc.tokens.models import VERIFYING_STATES, IssuedToken, RefreshFamily, SigningKey
+from authsvc.tokens.revoked import is_known_revoked
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import new_id
-from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound
 from authsvc.web.secret_text import SecretText
 
 _KEYS: Remembered[str, VerifyingKey] = Remembered(4096)
 LASTING_REASONS = frozenset({"signature", "exp", "revoked"})
 _REFUSED: Remembered[bytes, Refusal] = Remembered(1024)
-_REVOKED = Prepared(
-    lambda tenant_id, jti: (
-        IssuedToken.objects.for_tenant(tenant_id)
-        .filter(id=jti, revoked_at__isnull=False)
-        .order_by()
-        .values_list("id", flat=True)
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +158,9 @@ def _verified(parts: CompactParts, known: Known[VerifyingKey], now: datetime) ->
     claims = check_payload(payload, issuer=issuer, tenant=tenant, environment=environment, now=now)
     if key.audience and (claims.audience != key.audience or claims.other_audiences):
         raise TokenRefused("aud")
-    if is_revoked(key.tenant_id, claims.jti):
+    if is_known_revoked(key.tenant_id, claims.jti, now=now):
         raise TokenRefused("revoked")
     return VerifiedToken(key.tenant_id, key.environment_id, claims, known.changes)
-
-
-def is_revoked(tenant_id: str, jti: str) -> bool:
-    """True when the token of this id was revoked."""
-    return _REVOKED.first(tenant_id=tenant_id, jti=jti) is not None
 
 
 def get_token(caller: Caller, jti: str) -> IssuedToken:

@@ -21,7 +21,9 @@ from authsvc.tenants.services import set_principal_state, set_tenant_state
 from authsvc.tokens.api_keys import get_api_key, revoke_api_key
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.keys import active_key, retire_key
-from authsvc.tokens.services import revoke_token
+from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.revoked import MAXIMUM_KEPT
+from authsvc.tokens.services import revoke_token, verify_access_token
 from rbac.models import Grant
 from rbac.services.grants import create_grant, get_principal, revoke_grant
 from tests.world import Place, World
@@ -76,6 +78,23 @@ def test_admit_after_revoked_jti_is_refused(place: Place, now: datetime) -> None
     caller = admit(raw, audience=API, now=now)
     revoke_token(place.caller(), jti=caller.token_id, reason="test", now=now)
     assert not is_accepted(raw, now)
+
+
+@pytest.mark.parametrize("others", [0, 1, MAXIMUM_KEPT])
+def test_admit_of_a_token_never_seen_here_after_its_revocation_is_refused(
+    place: Place, now: datetime, others: int
+) -> None:
+    raw, good = place.access_token(), place.access_token()
+    verified = verify_access_token(raw, now=now)
+    row = IssuedToken.objects.for_tenant(verified.tenant_id).get(id=verified.claims.jti)
+    for number in range(others):
+        row.pk, row.revoked_at = f"jti_other_{number}", now
+        row.save(force_insert=True)
+    revoke_token(place.caller(), jti=verified.claims.jti, reason="test", now=now)
+    forget_everything()  # as another process, which knows the tenant and its revocations alone
+    assert is_accepted(good, now)
+    assert not is_accepted(raw, now)
+    assert is_accepted(place.access_token(), now)
 
 
 def test_admit_after_disabled_principal_is_refused_and_after_enabling_accepted(place: Place, now: datetime) -> None:
