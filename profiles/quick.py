@@ -11,26 +11,27 @@ from django.http import HttpRequest
 
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
+from authsvc.web.json_text import encoded
 from authsvc.web.parsing import parse_json
 from authsvc.web.problems import Problem, Unauthenticated
-from authsvc.web.quick import Find, QuickView, plain_body
+from authsvc.web.quick import Find, Found, QuickView, plain_body
 from profiles.serializers import ResolveInput
 from profiles.views.resolution import Resolve, released
 
 MAXIMUM_BYTES = 1024
 
 
-def find_resolve(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
+def find_resolve(environ: Environ, _names: Mapping[str, str]) -> Found | None:
     """Return the view of a resolution whose body is valid."""
     body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES) if environ.get("HTTP_AUTHORIZATION") else None
     fields = None if body is None else _fields(body)
     if fields is None:
         return None
 
-    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
+    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> str:
         if caller is None:
             raise Unauthenticated
-        return released(caller, fields, now=now)
+        return encoded(released(caller, fields, now=now))
 
     return QuickView(Resolve, work)
 

@@ -8,7 +8,7 @@ list request of somebody with single ids passes, cut down to those ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import DatabaseError, transaction
@@ -110,11 +110,8 @@ FILTERED = Reason("allowed_filtered", "scope", "The list is cut down to the ids 
 
 def decide(caller: Caller, question: Question, *, now: datetime) -> Decision:
     """Answer a question about a token of the caller's environment; a denial is audited. Raises ``ValidationFailed``."""
-    situation = look_up(caller, question, now=now)
-    decision = decision_of(situation)
-    count_decision(caller, allowed=decision.allowed, now=now)
-    if not decision.allowed:
-        _record_denial(caller, decision, question, now)
+    decision = decision_of(look_up(caller, question, now=now))
+    note_decision(caller, question, decision, now=now)
     return decision
 
 
@@ -133,20 +130,16 @@ def _decide_again(caller: Caller, question: Question, made: dict[Question, Decis
     if known is None:
         known = made[question] = decide(caller, question, now=now)
         return known
-    decision = Decision(
-        new_id("dec"),
-        known.allowed,
-        known.reason,
-        known.principal_id,
-        known.principal_kind,
-        known.scopes,
-        known.trust_level,
-        known.filter_ids,
-    )
+    decision = replace(known, decision_id=new_id("dec"))
+    note_decision(caller, question, decision, now=now)
+    return decision
+
+
+def note_decision(caller: Caller, question: Question, decision: Decision, *, now: datetime) -> None:
+    """Count a decision that is being told, and audit a denial."""
     count_decision(caller, allowed=decision.allowed, now=now)
     if not decision.allowed:
         _record_denial(caller, decision, question, now)
-    return decision
 
 
 def look_up(caller: Caller, question: Question, *, now: datetime) -> Situation:

@@ -12,6 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
@@ -28,14 +29,14 @@ from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.grants import token_endpoint
 from authsvc.gate.introspect import introspection_endpoint
+from authsvc.gate.plain import answer_plain
 from authsvc.gate.quick_api import answer_post
-from authsvc.gate.warm import answer_warm
 from authsvc.web.body_limit import Application, Environ, StartResponse
 from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
-from authsvc.web.quick import Find, QuickView, Warm
-from authsvc.web.request_id import RequestIdMiddleware
+from authsvc.web.quick import Find, Found
+from authsvc.web.request_id import RequestIdMiddleware, RequestScope
 
 ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
 PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
@@ -47,6 +48,14 @@ _CROSS_ORIGIN = re.compile(settings.CORS_URLS_REGEX)
 SECONDS_BETWEEN_LOOKS = 1.0
 _looked = threading.local()
 METHODS = frozenset({"GET", "HEAD", "POST"})
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A plain view of Django's, and what its address names."""
+
+    view: View
+    names: dict[str, str]
 
 
 class QuickDoor:
@@ -63,13 +72,19 @@ class QuickDoor:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         look_after_connection()
         keep_figures_if_due()
-        found = self.find_view(environ)
+        with RequestScope(environ) as scope:
+            found = self.find_view(environ)
+            if isinstance(found, Found) and "HTTP_ORIGIN" not in environ:
+                status, fields, body = answer_plain(environ, found, scope.request_id)
+                look_after_connection()
+                start_response(status, fields)
+                return [body]
         if found is None:
             return self._application(environ, start_response)
-        if isinstance(found[0], Warm):
-            status, fields, warm_body = answer_warm(environ, found[0])
-            start_response(status, fields)
-            return [warm_body]
+        return self._answer_in_chain(environ, start_response, found)
+
+    def _answer_in_chain(self, environ: Environ, start_response: StartResponse, found: Named | Found) -> list[bytes]:
+        """Answer with Django's objects and the middleware that counts, as plain views and browsers need them."""
         request = WSGIRequest(environ)
         request.quick = found  # type: ignore[attr-defined]  # Django's request is open for attributes
         chain = self._chain_for_browsers if "HTTP_ORIGIN" in environ else self._chain
@@ -86,8 +101,8 @@ class QuickDoor:
         start_response(f"{response.status_code} {response.reason_phrase}", complete(list(response.items())))
         return [body]
 
-    def find_view(self, environ: Environ) -> tuple[View | QuickView | Warm, dict[str, str]] | None:
-        """Return the view of an ordinary request to a hot path with what its address names, or ``None``."""
+    def find_view(self, environ: Environ) -> Named | Found | None:
+        """Return the view of an ordinary request to a hot path, or ``None``."""
         path = str(environ.get("PATH_INFO", ""))
         if environ.get("SCRIPT_NAME") or environ.get("REQUEST_METHOD") not in METHODS:
             return None
@@ -96,25 +111,25 @@ class QuickDoor:
         for pattern, plain in PLAIN_VIEWS.items() if path.startswith("/t/") else ():
             match = pattern.fullmatch(path)
             if match is not None:
-                return (plain, match.groupdict()) if is_our_host(environ) else None
+                return Named(plain, match.groupdict()) if is_our_host(environ) else None
         return None
 
-    def _find_api_view(self, environ: Environ, path: str) -> tuple[QuickView | Warm, dict[str, str]] | None:
+    def _find_api_view(self, environ: Environ, path: str) -> Found | None:
         for pattern, find in self._api_views:
             match = pattern.fullmatch(path)
             if match is not None:
-                view = find(environ, match.groupdict()) if is_our_host(environ) else None
-                return None if view is None else (view, {})
+                return find(environ, match.groupdict()) if is_our_host(environ) else None
         return None
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        view, names = request.quick  # type: ignore[attr-defined]
-        refusal = self._limits.process_view(request, view, (), names)
+        found: Named | Found = request.quick  # type: ignore[attr-defined]
+        names = found.names if isinstance(found, Named) else {}
+        refusal = self._limits.process_view(request, found, (), names)  # type: ignore[arg-type]  # reads ``cls`` off it
         if refusal is not None:
             return refusal
-        if isinstance(view, QuickView):
-            return cast("HttpResponse", answered(request, answer_post, {"view": view}))
-        return cast("HttpResponse", answered(request, view, names))
+        if isinstance(found, Named):
+            return cast("HttpResponse", answered(request, found.view, names))
+        return cast("HttpResponse", answered(request, answer_post, {"view": found}))
 
 
 def look_after_connection() -> None:

@@ -9,17 +9,17 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 
 from authsvc.gate.decide import Question, decide, decide_batch
-from authsvc.gate.quick_api import encoded
 from authsvc.gate.verdicts import find_verdict, key_of, remember_verdict
 from authsvc.gate.views.decisions import Decide, DecideBatch, decision_document
 from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document, tokens_for
+from authsvc.web.api import ApiView
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
-from authsvc.web.identifiers import new_id
+from authsvc.web.json_text import encoded
 from authsvc.web.parsing import parse_json
 from authsvc.web.problems import Problem, Unauthenticated
-from authsvc.web.quick import Find, QuickView, Warm, are_plain_texts, plain_body, plain_texts
+from authsvc.web.quick import Find, Found, QuickView, Warm, are_plain_texts, plain_body, plain_texts
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import is_identifier
 from devices.services.authenticate import Attempt, use_secret
@@ -31,51 +31,61 @@ MAXIMUM_QUESTIONS = 100
 DATA_LIMIT = 1024 * 1024
 
 
-def find_decide(environ: Environ, _names: Mapping[str, str]) -> QuickView | Warm | None:
+def find_decide(environ: Environ, _names: Mapping[str, str]) -> Found | None:
     """Return the view of a plain question with a bearer, or its remembered answer; ``None`` leaves the request."""
     authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
     body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES) if authorization else None
     if body is None:
         return None
     key = key_of(authorization, body)
-    warm = None if "HTTP_ORIGIN" in environ else _warm(key)
+    warm = _warm(Decide, key)
     if warm is not None:
         return warm
     question = plain_question(body)
     if question is None:
         return None
 
-    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
+    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> str:
         if caller is None:
             raise Unauthenticated
         decision = decide(caller, question, now=now)
-        document = decision_document(decision)
-        remember_verdict(key, caller, authorization, question, decision, encoded(document), now=now)
-        return document
+        text = encoded(decision_document(decision))
+        remember_verdict(key, caller, authorization, [(question, decision)], text, now=now)
+        return text
 
     return QuickView(Decide, work)
 
 
-def _warm(key: bytes) -> Warm | None:
+def _warm(cls: type[ApiView], key: bytes, *, is_batch: bool = False) -> Warm | None:
     try:
-        verdict = find_verdict(key, now=datetime.now(UTC))
+        verdict = find_verdict(key, is_batch=is_batch, now=datetime.now(UTC))
     except (DatabaseError, InterfaceError):
         return None  # the whole way says so in the whole form
-    return None if verdict is None else Warm(verdict.caller, f"{verdict.before}{new_id('dec')}{verdict.after}")
+    return None if verdict is None else Warm(cls, verdict.caller, verdict.tell)
 
 
-def find_batch(environ: Environ, _names: Mapping[str, str]) -> QuickView | None:
-    """Return the view of a batch in which every question is a plain one."""
-    body = plain_body(environ, maximum_bytes=DATA_LIMIT) if environ.get("HTTP_AUTHORIZATION") else None
-    questions = None if body is None else plain_questions(body)
+def find_batch(environ: Environ, _names: Mapping[str, str]) -> Found | None:
+    """Return the view of a batch in which every question is a plain one, or its remembered answer."""
+    authorization = str(environ.get("HTTP_AUTHORIZATION", ""))
+    body = plain_body(environ, maximum_bytes=DATA_LIMIT) if authorization else None
+    if body is None:
+        return None
+    key = key_of(authorization, body)
+    warm = _warm(DecideBatch, key, is_batch=True)
+    if warm is not None:
+        return warm
+    questions = plain_questions(body)
     if questions is None:
         return None
 
-    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> object:
+    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> str:
         if caller is None:
             raise Unauthenticated
         decisions = decide_batch(caller, questions, now=now)
-        return {"decisions": [decision_document(decision) for decision in decisions]}
+        text = encoded({"decisions": [decision_document(decision) for decision in decisions]})
+        decided = list(zip(questions, decisions, strict=True))
+        remember_verdict(key, caller, authorization, decided, text, is_batch=True, now=now)
+        return text
 
     return QuickView(DecideBatch, work)
 
@@ -115,7 +125,7 @@ def _question(fields: Mapping[str, str]) -> Question | None:
     )
 
 
-def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> QuickView | None:
+def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Found | None:
     """Return the view of a device that shows its secret."""
     body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES)
     fields = None if body is None else plain_texts(body, SECRET)
@@ -123,9 +133,9 @@ def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Qu
         return None
     secret = fields["secret"]
 
-    def work(request: HttpRequest, caller: Caller | None, now: datetime) -> object:
+    def work(request: HttpRequest, caller: Caller | None, now: datetime) -> str:
         attempt = Attempt(names["device_id"], caller, client_address(request), request_id_of(request), now)
-        return authenticated_document(use_secret(attempt, secret, tokens_for("device_secret", now)), now)
+        return encoded(authenticated_document(use_secret(attempt, secret, tokens_for("device_secret", now)), now))
 
     return QuickView(DeviceAuthentication, work)
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import structlog
 
+from authsvc.web.request_id import add_request_id
+
 HIDDEN = "[hidden]"
 SECRET_KEYS = frozenset(
     {
@@ -34,7 +36,7 @@ SECRET_TEXT = re.compile(
 def configure(options: dict[str, Any]) -> None:
     """Set up the standard library's logging and structlog from ``settings.LOGGING`` (``level``, ``json``)."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
+        add_request_id,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -23,12 +23,12 @@ if TYPE_CHECKING:  # DRF's settings name modules that are still being imported h
 
 MEDIA_TYPES = frozenset({"application/json", "application/json; charset=utf-8"})
 ACCEPTED = frozenset({"", "*/*", "application/json"})
-Work = Callable[[HttpRequest, Caller | None, datetime], object]
+Work = Callable[[HttpRequest, Caller | None, datetime], str]
 
 
 @dataclass(frozen=True, slots=True)
 class QuickView:
-    """A POST whose body was understood: the view it stands for, and the work whose value becomes the JSON answer."""
+    """A POST whose body was understood: the view it stands for, and the work that returns the answer's JSON."""
 
     cls: type[ApiView]
     work: Work
@@ -36,13 +36,18 @@ class QuickView:
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """An answer that is known already, and whose limits it counts against."""
+    """A POST whose answer is known already: who asks, whose limits it counts against, and how it is told again.
 
+    ``tell`` may ask for the caller as of this request, with its address and the request's id.
+    """
+
+    cls: type[ApiView]
     caller: Caller
-    text: str
+    tell: Callable[[Callable[[], Caller], datetime], str]
 
 
-Find = Callable[[Environ, Mapping[str, str]], QuickView | Warm | None]
+Found = QuickView | Warm
+Find = Callable[[Environ, Mapping[str, str]], Found | None]
 ALLOW = "POST, OPTIONS"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, MutableMapping
 from contextvars import ContextVar
+from typing import Any
 
-import structlog
 from django.http import HttpRequest, HttpResponse
 
 from authsvc.web.identifiers import new_id
@@ -17,6 +17,26 @@ ACCEPTED = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 
 
 _BEGAN_AT: ContextVar[float | None] = ContextVar("request_began_at", default=None)
+_REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+
+
+class RequestScope:
+    """``with`` it a thread works for one request: its id is in every log line, and its beginning is known."""
+
+    __slots__ = ("request_id",)
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        offered = str(fields.get("HTTP_X_REQUEST_ID", ""))
+        self.request_id = offered if ACCEPTED.match(offered) else new_id("req")
+
+    def __enter__(self) -> RequestScope:
+        _BEGAN_AT.set(time.monotonic())
+        _REQUEST_ID.set(self.request_id)
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        _BEGAN_AT.set(None)
+        _REQUEST_ID.set("")
 
 
 class RequestIdMiddleware:
@@ -26,16 +46,10 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        offered = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = offered if ACCEPTED.match(offered) else new_id("req")
-        _BEGAN_AT.set(time.monotonic())
-        request.request_id = request_id  # type: ignore[attr-defined]  # Django's request is open for attributes
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                response = self.get_response(request)
-            finally:
-                _BEGAN_AT.set(None)
-        response.headers[HEADER] = request_id
+        with RequestScope(request.META) as scope:
+            request.request_id = scope.request_id  # type: ignore[attr-defined]  # Django's request is open for attributes
+            response = self.get_response(request)
+        response.headers[HEADER] = scope.request_id
         return response
 
 
@@ -47,3 +61,11 @@ def request_id_of(request: object) -> str:
 def request_began_at() -> float | None:
     """Return when this thread's request began, on the monotonic clock; ``None`` outside one."""
     return _BEGAN_AT.get()
+
+
+def add_request_id(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name the request in a line of the log (a processor of structlog)."""
+    request_id = _REQUEST_ID.get()
+    if request_id:
+        event.setdefault("request_id", request_id)
+    return event

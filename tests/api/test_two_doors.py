@@ -175,10 +175,9 @@ def test_both_doors_give_the_same_bytes(world: World, doors: Any, limits: str) -
         for name, sent in requests_of(world.prod).items():
             bucket_store.cache_clear()
             first = answer(slow, sent)
-            bucket_store.cache_clear()
-            answer(quick, sent)
-            bucket_store.cache_clear()
-            second = answer(quick, sent)  # the second time from memory, where there is one
+            for _ in range(3):  # the last time from memory, where there is one
+                bucket_store.cache_clear()
+                second = answer(quick, sent)
             if second != first:
                 different[name] = (first[0], second[0], set(first[1]) ^ set(second[1]))
         bucket_store.cache_clear()
