@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, cast
 
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, close_old_connections, connections
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.cache import patch_vary_headers
@@ -29,8 +30,9 @@ from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.grants import token_endpoint
 from authsvc.gate.introspect import introspection_endpoint
-from authsvc.gate.plain import answer_plain
+from authsvc.gate.plain import CROSS_ORIGIN, Answer, answer_plain, answer_told
 from authsvc.gate.quick_api import answer_post
+from authsvc.gate.told import find_told, key_of, remember_told
 from authsvc.web.body_limit import Application, Environ, StartResponse
 from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
@@ -44,7 +46,7 @@ PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
     re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
     re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
 }
-_CROSS_ORIGIN = re.compile(settings.CORS_URLS_REGEX)
+TOLD_AGAIN = frozenset(view for pattern, view in PLAIN_VIEWS.items() if not pattern.pattern.endswith("/oauth/token"))
 SECONDS_BETWEEN_LOOKS = 1.0
 _looked = threading.local()
 METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -52,10 +54,11 @@ METHODS = frozenset({"GET", "HEAD", "POST"})
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A plain view of Django's, and what its address names."""
+    """A plain view of Django's, what its address names, and what a good answer of it is remembered by."""
 
     view: View
     names: dict[str, str]
+    key: bytes | None = None
 
 
 class QuickDoor:
@@ -74,11 +77,11 @@ class QuickDoor:
         keep_figures_if_due()
         with RequestScope(environ) as scope:
             found = self.find_view(environ)
-            if isinstance(found, Found) and "HTTP_ORIGIN" not in environ:
-                status, fields, body = answer_plain(environ, found, scope.request_id)
-                look_after_connection()
-                start_response(status, fields)
-                return [body]
+            answer = _answered_plainly(environ, found, scope.request_id)
+        if answer is not None:
+            look_after_connection()
+            start_response(answer[0], answer[1])
+            return [answer[2]]
         if found is None:
             return self._application(environ, start_response)
         return self._answer_in_chain(environ, start_response, found)
@@ -96,7 +99,7 @@ class QuickDoor:
         body = response.content
         if not response.has_header("Content-Length"):
             response.headers["Content-Length"] = str(len(body))
-        if "HTTP_ORIGIN" not in environ and _CROSS_ORIGIN.match(request.path_info):
+        if "HTTP_ORIGIN" not in environ and CROSS_ORIGIN.match(request.path_info):
             patch_vary_headers(response, ("origin",))  # all that the middleware does without an origin
         start_response(f"{response.status_code} {response.reason_phrase}", complete(list(response.items())))
         return [body]
@@ -110,8 +113,8 @@ class QuickDoor:
             return self._find_api_view(environ, path)
         for pattern, plain in PLAIN_VIEWS.items() if path.startswith("/t/") else ():
             match = pattern.fullmatch(path)
-            if match is not None:
-                return Named(plain, match.groupdict()) if is_our_host(environ) else None
+            if match is not None and is_our_host(environ):
+                return Named(plain, match.groupdict(), key_of(environ) if plain in TOLD_AGAIN else None)
         return None
 
     def _find_api_view(self, environ: Environ, path: str) -> Found | None:
@@ -128,8 +131,24 @@ class QuickDoor:
         if refusal is not None:
             return refusal
         if isinstance(found, Named):
-            return cast("HttpResponse", answered(request, found.view, names))
+            response = cast("HttpResponse", answered(request, found.view, names))
+            if found.key is not None:
+                remember_told(found.key, response)
+            return response
         return cast("HttpResponse", answered(request, answer_post, {"view": found}))
+
+
+def _answered_plainly(environ: Environ, found: Named | Found | None, request_id: str) -> Answer | None:
+    """Return the answer where it needs none of Django's objects, else ``None``."""
+    if isinstance(found, Found) and "HTTP_ORIGIN" not in environ:
+        return answer_plain(environ, found, request_id)
+    if not isinstance(found, Named) or found.key is None:
+        return None
+    try:
+        told = find_told(found.key, now=datetime.now(UTC))
+    except (DatabaseError, InterfaceError):
+        return None
+    return None if told is None else answer_told(environ, told, request_id)
 
 
 def look_after_connection() -> None:

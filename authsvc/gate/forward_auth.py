@@ -8,6 +8,7 @@ very gateway, but for its public routes; an unknown gateway is the same 401 as a
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
@@ -16,10 +17,11 @@ from django.http import HttpRequest, HttpResponse
 
 from authsvc.audit.figures import count_decision
 from authsvc.audit.record import record
-from authsvc.gate.authentication import CHALLENGE, INVALID_TOKEN, admit, bearer_of
+from authsvc.gate.authentication import CHALLENGE, INVALID_TOKEN, admit, bearer_of, find_admission
 from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.forwarded import Asked, Contract, Unreadable, asked_below, asked_in_headers, may_use_cookie
 from authsvc.gate.identity import known_identity_headers, nobody_headers
+from authsvc.gate.told import Repeatable, say_repeatable
 from authsvc.tenants.known import known_environment
 from authsvc.tokens.claims import TokenRefused
 from authsvc.web.caller import Caller, CallerKind
@@ -50,6 +52,14 @@ class TrustTooLow(Forbidden):
     default_detail = "This route requires a higher trust level."
 
 
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """The identity fields of a request that may pass, and whether the same answer may be told again."""
+
+    headers: dict[str, str]
+    repeatable: Repeatable | None = None
+
+
 def forward_auth_endpoint(
     request: HttpRequest, tenant: str, environment: str, gateway: str, suffix: str | None = None
 ) -> HttpResponse:
@@ -59,21 +69,25 @@ def forward_auth_endpoint(
         _take_limit(request)
         asked = _asked(request, suffix)
         place = _find_gateway(tenant, environment, gateway)
-        headers = _passed(request, asked, place, datetime.now(UTC))
+        passed = _passed(request, asked, place, datetime.now(UTC))
     except Problem as problem:
         return _refusal(problem, contract)
     except DatabaseError:
         log.error("forward_auth.unavailable")
         return _refusal(Unavailable(headers={"Retry-After": "5"}), contract)
-    return HttpResponse(b"", content_type="text/plain", headers={**headers, "Cache-Control": "no-store"})
+    headers = {**passed.headers, "Cache-Control": "no-store"}
+    response = HttpResponse(b"", content_type="text/plain", headers=headers)
+    if passed.repeatable is not None:
+        say_repeatable(response, passed.repeatable)
+    return response
 
 
-def _passed(request: HttpRequest, asked: Asked, gateway: Gateway | None, now: datetime) -> dict[str, str]:
+def _passed(request: HttpRequest, asked: Asked, gateway: Gateway | None, now: datetime) -> Passed:
     """Return the identity fields of a request that may pass; raises the problem of the first gate that is closed."""
     raw = _proof(request, asked, gateway)
     found = _route(gateway, asked)
     if raw is None and gateway is not None and found is not None and found.is_public:
-        return nobody_headers()
+        return Passed(nobody_headers())
     try:
         caller = _admitted(request, raw, gateway, now)
     except Unauthenticated:
@@ -89,7 +103,11 @@ def _passed(request: HttpRequest, asked: Asked, gateway: Gateway | None, now: da
         _audit(caller, problem, asked, now)
         raise
     count_decision(gateway, allowed=True, now=now)
-    return known_identity_headers(caller, gateway, now=now)
+    headers, told_until = known_identity_headers(caller, gateway, now=now)
+    proof = find_admission(raw or "", audience=gateway.audience)
+    if proof is None or proof.changes != caller.changes or raw != bearer_of(request.META.get("HTTP_AUTHORIZATION", "")):
+        return Passed(headers)
+    return Passed(headers, Repeatable(caller, now, min(told_until, proof.value.until), is_decision=True))
 
 
 def _contract(request: HttpRequest) -> Contract:

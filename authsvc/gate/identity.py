@@ -18,7 +18,7 @@ from authsvc.web.identifiers import new_id
 from rbac.models import Gateway
 
 LIFE_SECONDS = 60
-REPEATED_SECONDS = 10
+REPEATED = timedelta(seconds=10)
 MAXIMUM_REMEMBERED = 4096
 IDENTITY_TYPE = "authsvc-identity+jwt"
 IDENTITY_FIELDS = (
@@ -58,16 +58,16 @@ def nobody_headers() -> dict[str, str]:
     return dict.fromkeys(IDENTITY_FIELDS, "")
 
 
-def known_identity_headers(caller: Caller, gateway: Gateway, *, now: datetime) -> dict[str, str]:
-    """Return the header fields, signing the same caller at the same gateway at most once in some seconds."""
+def known_identity_headers(caller: Caller, gateway: Gateway, *, now: datetime) -> tuple[dict[str, str], datetime]:
+    """Return the header fields and until when they are told, signing the same caller here once in some seconds."""
     changes = current_changes(caller.tenant_id)
     key = (replace(caller, address="", request_id=""), gateway.id)
     known = _SIGNED.find(key)
-    if known is not None and known.value[0] <= now < known.value[0] + timedelta(seconds=REPEATED_SECONDS):
-        return known.value[1]
+    if known is not None and known.value[0] <= now < known.value[0] + REPEATED:
+        return known.value[1], known.value[0] + REPEATED
     headers = identity_headers(caller, gateway, now=now)
     _SIGNED.put(key, caller.tenant_id, changes, (now, headers))
-    return headers
+    return headers, now + REPEATED
 
 
 def identity_token(caller: Caller, gateway: Gateway, *, now: datetime) -> str:

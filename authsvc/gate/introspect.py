@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, JsonResponse
 
 from authsvc.audit.changes import Remembered, current_changes
-from authsvc.gate.authentication import admit, bearer_of
+from authsvc.gate.authentication import admit, bearer_of, find_admission
 from authsvc.gate.clients import authenticate_client, form_of
 from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
+from authsvc.gate.told import Repeatable, say_repeatable
 from authsvc.tenants.known import known_environment
 from authsvc.tenants.models import Environment
 from authsvc.tokens.claims import TokenRefused, nested_actors
-from authsvc.tokens.issuer import issuer_of
+from authsvc.tokens.issuer import API_AUDIENCE, issuer_of
 from authsvc.tokens.models import ApiKey, IssuedToken
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
@@ -34,7 +35,7 @@ def introspection_endpoint(request: HttpRequest, tenant: str, environment: str) 
     now = datetime.now(UTC)
     place = known_environment(tenant=tenant, environment=environment)
     form = form_of(request)
-    require_client_or_bearer(request, place, scope="tokens:read", now=now)
+    caller = require_client_or_bearer(request, place, scope="tokens:read", now=now)
     raw = form.get("token", "")
     if not raw:
         raise InvalidRequest("token is missing.")
@@ -44,7 +45,21 @@ def introspection_endpoint(request: HttpRequest, tenant: str, environment: str) 
         return _answer({"active": False})
     if subject.environment_id != place.id:
         return _answer({"active": False})
-    return _answer(_document(subject))
+    response = _answer(_document(subject))
+    said = _repeatable(request, caller, raw, now)
+    if said is not None:
+        say_repeatable(response, said, subject)
+    return response
+
+
+def _repeatable(request: HttpRequest, caller: Caller, raw: str, now: datetime) -> Repeatable | None:
+    """Return how long the answer holds: while the proof in the header and the token asked about are remembered."""
+    bearer, subject = bearer_of(request.META.get("HTTP_AUTHORIZATION", "")), find_admission(raw, audience=None)
+    asker = find_admission(bearer, audience=API_AUDIENCE) if bearer else None
+    if subject is None or asker is None:
+        return None
+    until = min(subject.value.until, asker.value.until)
+    return Repeatable(caller, now, until, is_decision=False, counts_for_tenant=False)
 
 
 def require_client_or_bearer(request: HttpRequest, place: Environment, *, scope: str, now: datetime) -> Caller:

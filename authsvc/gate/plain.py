@@ -1,27 +1,33 @@
-"""Hot requests to the API answered without Django's objects: limits, proof, work and header fields as on every other.
+"""Hot requests answered without Django's objects: limits, proof, work and header fields as on every other.
 
 What the code behind reads of a request (its header fields, its path, its id) is read from WSGI's own dictionary.
 """
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime
 from typing import Any, cast
 
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 
 from authsvc.gate.errors import answered
 from authsvc.gate.quick_api import answer_text
+from authsvc.gate.told import Told
 from authsvc.web.body_limit import Environ
 from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import TALLY, is_sensitive, microseconds, refusal
 from authsvc.web.limits import GENERAL, SENSITIVE, Tally, address_key, limits_apply
-from authsvc.web.problems import TooManyRequests
+from authsvc.web.problems import Problem, TooManyRequests
 from authsvc.web.quick import ALLOW, Found
 from authsvc.web.request_id import HEADER
 
 Fields = list[tuple[str, str]]
 Answer = tuple[str, Fields, bytes]
 VARY = "origin"  # what the CORS middleware says where no origin asked
+CROSS_ORIGIN = re.compile(settings.CORS_URLS_REGEX)
 
 
 class PlainRequest:
@@ -34,20 +40,41 @@ class PlainRequest:
 
 
 def answer_plain(environ: Environ, view: Found, request_id: str) -> Answer:
-    """Return status, header fields and body of the view's answer, or of whatever refuses it."""
+    """Return status, header fields and body of an API view's answer, or of whatever refuses it."""
+    request, tally = _counted(environ, request_id)
+    answer: str | HttpResponse = answered(request, _limited, {"view": view})
+    if isinstance(answer, str):
+        fields = [("Content-Type", "application/json"), ("Allow", ALLOW), ("Vary", VARY)]
+        return "200 OK", *_complete(fields, answer.encode(), tally, request_id)
+    fields = _with_vary(list(answer.items()))
+    return f"{answer.status_code} {answer.reason_phrase}", *_complete(fields, answer.content, tally, request_id)
+
+
+def answer_told(environ: Environ, told: Told, request_id: str) -> Answer | None:
+    """Return an answer told again; ``None`` when a limit or the database is in its way, which its view words."""
+    request, tally = _counted(environ, request_id)
+    try:
+        told.take_limits(request)
+    except (Problem, DatabaseError, InterfaceError):
+        return None
+    told.count(datetime.now(UTC))
+    fields = list(told.fields)
+    if CROSS_ORIGIN.match(request.path_info):
+        fields = _with_vary(fields)
+    return "200 OK", *_complete(fields, told.body, tally, request_id)
+
+
+def _counted(environ: Environ, request_id: str) -> tuple[HttpRequest, Tally]:
     request, tally = cast("HttpRequest", PlainRequest(environ, request_id)), Tally()
     if limits_apply():
         setattr(request, TALLY, tally)
-    answer: str | HttpResponse = answered(request, _limited, {"view": view})
-    if isinstance(answer, str):
-        status, body = "200 OK", answer.encode()
-        fields = [("Content-Type", "application/json"), ("Allow", ALLOW), ("Vary", VARY)]
-    else:
-        status, body = f"{answer.status_code} {answer.reason_phrase}", answer.content
-        fields = _with_vary(list(answer.items()))
+    return request, tally
+
+
+def _complete(fields: Fields, body: bytes, tally: Tally, request_id: str) -> tuple[Fields, bytes]:
     fields += tally.headers().items()
     fields += [("Content-Length", str(len(body))), (HEADER, request_id)]
-    return status, complete(fields), body
+    return complete(fields), body
 
 
 def _limited(request: HttpRequest, view: Found) -> Any:
