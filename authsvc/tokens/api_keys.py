@@ -44,9 +44,18 @@ ROTATED_FIELDS = (
 )
 
 
+_OF_RELATED = (
+    "principal__kind",
+    "principal__state",
+    "environment__name",
+    "environment__tenant",
+    "environment__tenant__slug",
+    "environment__tenant__state",
+)
 _KEY = Prepared(
     lambda key_id, environment: (
         ApiKey.unscoped.select_related("principal", "environment__tenant")
+        .only(*(field.name for field in ApiKey._meta.concrete_fields), *_OF_RELATED)
         .filter(id=key_id, environment__name=environment)
         .order_by()
     )
