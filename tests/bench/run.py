@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.facts import idle_queries, import_seconds, resident_mebibytes
-from tests.bench.goals import judged
+from tests.bench.goals import HEADING, judged
 from tests.bench.load import Target, generator, run_load
 from tests.bench.peers import is_wanted, peers_started, wanted_names
 from tests.bench.revoked import check_answers, check_revocation, move_changes
@@ -55,14 +55,17 @@ def main(arguments: list[str]) -> int:
             with peers_started(Scene(bench, pool, folder, server.environment), wanted) as (theirs, left_out):
                 check_answers(theirs)
                 facts["seconds until every worker refused"] = check_revocation(bench)
-                runs = list(_measure(bench, [*theirs, *ours], connections, options, folder))
+                targets = [*theirs, *ours]
+                order = [target.name for target in targets]
+                runs = list(_measure(bench, targets, connections, options, folder))
+                runs.sort(key=lambda run: order.index(run.target))
                 facts["seconds until every worker refused, after"] = check_revocation(bench)
                 facts["MiB per worker"] = resident_mebibytes(server.log)
     facts |= {f"left out: {name}": why for name, why in left_out.items()}
-    facts["cold runs that met a token twice"] = _met_twice(runs, len(pool))
+    if met := _met_twice(runs, len(pool)):
+        facts["cold, yet met a token twice"] = ", ".join(met)
     print(printed(lines_of(runs)))  # noqa: T201
-    for line in judged(runs, is_strict=options.strict):
-        print(line)  # noqa: T201
+    print("\n".join([HEADING, *judged(runs, is_strict=options.strict)]))  # noqa: T201
     for name, value in facts.items():
         print(f"{name}: {value}")  # noqa: T201
     Path(options.out).write_text(json.dumps(document(runs, facts), indent=1))

@@ -37,7 +37,7 @@ class Line:
 
 
 def lines_of(runs: Sequence[Run]) -> list[Line]:
-    """Return the table, in the order in which targets first ran."""
+    """Return the table, in the order of the runs for each concurrency."""
     names = list(dict.fromkeys((run.target, run.connections) for run in runs))
     return [_line(runs, name, connections) for name, connections in sorted(names, key=lambda one: one[1])]
 
