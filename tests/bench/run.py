@@ -40,7 +40,6 @@ SECONDS_TO_FORGET = 0.3  # a worker asks for the count of changes at most every 
 def main(arguments: list[str]) -> int:
     """Measure, print the table, write the JSON; 1 when an answer was wrong."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave every context: nothing keeps running
     connections = [int(text) for text in options.connections.split(",")]
     wanted = frozenset(name for name in options.only.split(",") if name)
     with tempfile.TemporaryDirectory(prefix="authsvc-bench-") as text:
@@ -75,6 +74,7 @@ def main(arguments: list[str]) -> int:
 @contextlib.contextmanager
 def measured_server(folder: Path, database: str, *, is_strict: bool = False) -> Iterator[tuple[LiveServer, Bench]]:
     """Yield a running server with the demo and the seed; on PostgreSQL each commit is on disk when it answers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave every context: nothing keeps running
     with contextlib.ExitStack() as stack:
         os.environ.pop("TEST_DATABASE_URL", None)
         if database == "postgresql":

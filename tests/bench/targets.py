@@ -102,7 +102,7 @@ def our_targets(bench: Bench, pool: Sequence[str]) -> list[Target]:
     ) -> Target:
         bodies = [json.dumps({"token": token, "gateway": gateway["id"], "scope": "agents:read"}) for token in tokens]
         url = f"{bench.base_url}/api/v1/decide"
-        return Target(name, "P1", url, "POST", headers, bodies, contains=contains, **more)
+        return Target(name, name.partition(" ")[0], url, "POST", headers, bodies, contains=contains, **more)
 
     forward = f"{issuer}/gateways/{gateway['id']}/forward-auth"
     introspect = f"{issuer}/oauth/introspect"
