@@ -20,7 +20,7 @@ import psycopg
 from tests.bench.load import Sample, Target, run_load
 from tests.bench.revoked import check_answers, move_changes
 from tests.bench.run import measured_server
-from tests.bench.targets import Bench, our_targets, pool_of
+from tests.bench.targets import TOKENS_A_SECOND, Bench, our_targets, pool_of
 from tests.live import ROOT
 
 PATHS = ("P1 decide cold", "P2 opaque key, no cache", "P3 resolve", "P4 client_credentials ES256",
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
 
 def measured(bench: Bench, options: argparse.Namespace, folder: Path) -> dict[str, list[Sample]]:
     """Return the samples of each path."""
-    pool = pool_of(bench, options.seconds)
+    pool = pool_of(bench, TOKENS_A_SECOND * options.seconds)
     targets: list[Target] = [target for target in our_targets(bench, pool) if target.name in PATHS]
     check_answers(targets)
     found: dict[str, list[Sample]] = {target.name: [] for target in targets}

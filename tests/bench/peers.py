@@ -1,88 +1,51 @@
-"""What the service is compared with: a bare Django view, DRF with simplejwt, and agno's own middleware.
+"""Everybody the service is compared with, and which of them a run needs.
 
-They run beside the service in the same session, with as many workers and the same tokens, and write nothing.
+They run beside the service in the same run, with as many workers and the same tokens. Who cannot run here is left out,
+with one line that says why; only the bare view cannot be missing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-from tests.live import ROOT, free_port
+from tests.bench.beside_agno import AGNO
+from tests.bench.beside_api_key import API_KEY
+from tests.bench.beside_cerbos import CERBOS
+from tests.bench.beside_django import DJANGO
+from tests.bench.beside_granian import GRANIAN
+from tests.bench.beside_oidc_provider import OIDC_PROVIDER
+from tests.bench.beside_openbao import OPENBAO
+from tests.bench.extras import LeftOut
+from tests.bench.load import Target
+from tests.bench.running import Scene
+from tests.bench.table import REFERENCE
 
-SECONDS_TO_START = 40
-WORKERS, THREADS = 2, 4
+PEERS = (DJANGO, AGNO, API_KEY, CERBOS, OPENBAO, OIDC_PROVIDER, GRANIAN)
 
 
-@dataclass(frozen=True)
-class Peer:
-    """A running peer."""
-
-    name: str
-    base_url: str
+def is_wanted(name: str, path: str, wanted: frozenset[str], peer: str = "") -> bool:
+    """True for a target that is asked for by its path, its name or its peer, and for each when nothing is."""
+    return not wanted or name == REFERENCE or bool({name, path, peer} & wanted)
 
 
-@contextlib.contextmanager
-def django_peers(folder: Path, settings: dict[str, str]) -> Iterator[Peer]:
-    """Yield the bare view (``/bare``, ``/echo``) and DRF + simplejwt (``/simplejwt``), under the service's gunicorn."""
-    port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", str(WORKERS), "--threads", str(THREADS)]
-    command += [
-        "-b",
-        f"127.0.0.1:{port}",
-        "--keep-alive",
-        "30",
-        "--no-control-socket",
-        "tests.bench.peer_django:application",
-    ]
-    environment = {**os.environ, **settings, "DJANGO_SETTINGS_MODULE": "tests.bench.peer_django"}
-    with _running("django", command, environment, folder, port) as peer:
-        yield peer
+def wanted_names(wanted: frozenset[str]) -> list[str]:
+    """Return the targets of peers that a run needs."""
+    return [name for peer in PEERS for name, path in peer.paths.items() if is_wanted(name, path, wanted, peer.name)]
 
 
 @contextlib.contextmanager
-def agno_peer(folder: Path, settings: dict[str, str]) -> Iterator[Peer]:
-    """Yield agno's JWT middleware before a FastAPI route (``/agents``), under uvicorn."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "tests.bench.peer_agno:app", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", str(WORKERS), "--no-access-log", "--log-level", "warning"]
-    with _running("agno", command, {**os.environ, **settings}, folder, port) as peer:
-        yield peer
-
-
-@contextlib.contextmanager
-def _running(name: str, command: list[str], environment: dict[str, str], folder: Path, port: int) -> Iterator[Peer]:
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
-    try:
-        _wait(f"http://127.0.0.1:{port}/bare", process, log)
-        yield Peer(name, f"http://127.0.0.1:{port}")
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(15)
-        process.kill()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + SECONDS_TO_START
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
-                return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"a peer did not start: {log.read_text()[-1000:]}")
+def peers_started(scene: Scene, wanted: frozenset[str]) -> Iterator[tuple[list[Target], dict[str, str]]]:
+    """Start whoever is needed; yield their targets, and why those that are left out are."""
+    names, targets, left_out = wanted_names(wanted), [], {}
+    with contextlib.ExitStack() as stack:
+        for peer in PEERS:
+            if not peer.paths.keys() & set(names):
+                continue
+            try:
+                targets += stack.enter_context(peer.started(scene))
+            except LeftOut as error:
+                if peer is DJANGO:
+                    raise
+                left_out[peer.name] = str(error)
+        yield [target for target in targets if target.name in names], left_out

@@ -24,6 +24,7 @@ from tests.bench.run import measured_server
 from tests.bench.targets import our_targets, pool_of
 
 WARM_UP, REQUESTS, LINES = 20, 200, 25
+TOKENS = 2 * (WARM_UP + REQUESTS) + 1
 Application = Callable[..., Any]
 
 
@@ -42,7 +43,7 @@ def main(arguments: list[str]) -> int:
             from authsvc.wsgi import application
 
             print(f"== bare Django view: {bare_microseconds():.0f} µs of this process")  # noqa: T201
-            for target in our_targets(bench, pool_of(bench, 1)):
+            for target in our_targets(bench, pool_of(bench, TOKENS)):
                 if all(word.lower() in target.name.lower() for word in options.words):
                     print(report(application, target, options.lines))  # noqa: T201
             from django.db import connections

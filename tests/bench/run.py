@@ -1,8 +1,9 @@
-"""``make bench``: the service beside a bare Django view, DRF + simplejwt and agno, as ratios of the same run.
+"""``make bench``: the service beside a bare Django view and other software, as ratios of the same run.
 
 Starts the real server (gunicorn, 2 workers of 4 threads) on PostgreSQL with every commit on disk, and on SQLite with
 ``--database sqlite``; alternates the targets in a shuffled order; checks answers before, during and after. Options:
-``--seconds``, ``--alternations``, ``--connections 16,64``, ``--only P1,P4``, ``--strict``, ``--out FILE``.
+``--seconds``, ``--alternations``, ``--connections 16,64``, ``--only P1,P4,granian`` (paths, names of targets or of
+peers; only what they need is started), ``--strict``, ``--out FILE``.
 """
 
 from __future__ import annotations
@@ -13,46 +14,57 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.facts import idle_queries, import_seconds, resident_mebibytes
+from tests.bench.goals import HEADING, judged
 from tests.bench.load import Target, generator, run_load
-from tests.bench.peers import THREADS, WORKERS, agno_peer, django_peers
+from tests.bench.peers import is_wanted, peers_started, wanted_names
 from tests.bench.revoked import check_answers, check_revocation, move_changes
-from tests.bench.table import REFERENCE, Run, document, lines_of, printed
-from tests.bench.targets import Bench, our_targets, peer_targets, pool_of
+from tests.bench.running import THREADS, WORKERS, Scene
+from tests.bench.table import Run, document, lines_of, printed
+from tests.bench.targets import TOKENS_A_SECOND, TOKENS_A_SECOND_GRANIAN, Bench, our_targets, pool_of
 from tests.live import ROOT, LiveServer, start_live_server
 from tests.servers import postgresql
 
 WARM_UP_SECONDS = 1
+SECONDS_TO_FORGET = 0.3  # a worker asks for the count of changes at most every 250 ms
 
 
 def main(arguments: list[str]) -> int:
     """Measure, print the table, write the JSON; 1 when an answer was wrong."""
     options = _options(arguments)
     connections = [int(text) for text in options.connections.split(",")]
+    wanted = frozenset(name for name in options.only.split(",") if name)
     with tempfile.TemporaryDirectory(prefix="authsvc-bench-") as text:
         folder = Path(text)
         folder.chmod(0o755)
         with measured_server(folder, options.database, is_strict=options.strict) as (server, bench):
             facts = _facts(options)
-            pool = pool_of(bench, options.seconds + WARM_UP_SECONDS)
-            pem = folder / "public.pem"
-            pem.write_bytes(bench.public_pem())
-            known = {"BENCH_PEM": str(pem), "BENCH_AUDIENCE": str(bench.place["gateway"]["audience"])}
-            with django_peers(folder, known) as django, agno_peer(folder, known) as agno:
-                targets = _chosen([*peer_targets(bench, django, agno, pool), *our_targets(bench, pool)], options.only)
-                check_answers(targets)
-                facts["idle queries per second"] = idle_queries(server.environment["DATABASE_URL"])
+            pool = pool_of(bench, _tokens_needed(bench, wanted, options.seconds))
+            ours = [one for one in our_targets(bench, pool) if is_wanted(one.name, one.path, wanted)]
+            check_answers(ours)
+            facts["idle queries per second"] = idle_queries(server.environment["DATABASE_URL"])
+            with peers_started(Scene(bench, pool, folder, server.environment), wanted) as (theirs, left_out):
+                check_answers(theirs)
                 facts["seconds until every worker refused"] = check_revocation(bench)
+                targets = [*theirs, *ours]
+                order = [target.name for target in targets]
                 runs = list(_measure(bench, targets, connections, options, folder))
+                runs.sort(key=lambda run: order.index(run.target))
                 facts["seconds until every worker refused, after"] = check_revocation(bench)
                 facts["MiB per worker"] = resident_mebibytes(server.log)
+    facts |= {f"left out: {name}": why for name, why in left_out.items()}
+    if met := _met_twice(runs, len(pool)):
+        facts["cold, yet met a token twice"] = ", ".join(met)
     print(printed(lines_of(runs)))  # noqa: T201
+    print("\n".join([HEADING, *judged(runs, is_strict=options.strict)]))  # noqa: T201
     for name, value in facts.items():
         print(f"{name}: {value}")  # noqa: T201
     Path(options.out).write_text(json.dumps(document(runs, facts), indent=1))
@@ -62,6 +74,7 @@ def main(arguments: list[str]) -> int:
 @contextlib.contextmanager
 def measured_server(folder: Path, database: str, *, is_strict: bool = False) -> Iterator[tuple[LiveServer, Bench]]:
     """Yield a running server with the demo and the seed; on PostgreSQL each commit is on disk when it answers."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave every context: nothing keeps running
     with contextlib.ExitStack() as stack:
         os.environ.pop("TEST_DATABASE_URL", None)
         if database == "postgresql":
@@ -93,6 +106,7 @@ def _measure(
             for target in order:
                 if target.is_cold:
                     move_changes(bench)
+                    time.sleep(SECONDS_TO_FORGET)
                 else:
                     run_load(target, connections=count, seconds=WARM_UP_SECONDS, folder=folder, is_checked=False)
                 sample = run_load(target, connections=count, seconds=options.seconds, folder=folder)
@@ -100,9 +114,16 @@ def _measure(
                 yield Run(target.name, count, alternation, sample)
 
 
-def _chosen(targets: list[Target], only: str) -> list[Target]:
-    wanted = {name for name in only.split(",") if name}
-    return [one for one in targets if not wanted or one.path in wanted or one.name == REFERENCE or one.name in wanted]
+def _tokens_needed(bench: Bench, wanted: frozenset[str], seconds: int) -> int:
+    """Return how many distinct tokens the cold runs use; without one of them, none is signed."""
+    ours = [one.name for one in our_targets(bench, []) if is_wanted(one.name, one.path, wanted)]
+    cold = [name for name in (*ours, *wanted_names(wanted)) if name.endswith("cold")]
+    rates = [TOKENS_A_SECOND_GRANIAN if name.startswith("granian") else TOKENS_A_SECOND for name in cold]
+    return max(rates, default=0) * seconds
+
+
+def _met_twice(runs: list[Run], tokens: int) -> list[str]:
+    return sorted({run.target for run in runs if run.target.endswith("cold") and run.sample.requests > tokens})
 
 
 def _facts(options: argparse.Namespace) -> dict[str, object]:

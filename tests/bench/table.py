@@ -37,18 +37,18 @@ class Line:
 
 
 def lines_of(runs: Sequence[Run]) -> list[Line]:
-    """Return the table, in the order in which targets first ran."""
+    """Return the table, in the order of the runs for each concurrency."""
     names = list(dict.fromkeys((run.target, run.connections) for run in runs))
     return [_line(runs, name, connections) for name, connections in sorted(names, key=lambda one: one[1])]
 
 
 def printed(lines: Sequence[Line]) -> str:
     """Return the table as text."""
-    rows = [f"{'target':<30} {'c':>3} {'req/s':>8} {'x bare':>7} {'min..max':>13} {'p50 ms':>7} {'p99 x':>6} wrong"]
+    rows = [f"{'target':<36} {'c':>3} {'req/s':>8} {'x bare':>7} {'min..max':>13} {'p50 ms':>7} {'p99 x':>6} wrong"]
     for line in lines:
         extremes = f"{line.least:.2f}..{line.most:.2f}"
         rows.append(
-            f"{line.target:<30} {line.connections:>3} {line.per_second:>8.0f} {line.ratio:>7.2f} {extremes:>13} "
+            f"{line.target:<36} {line.connections:>3} {line.per_second:>8.0f} {line.ratio:>7.2f} {extremes:>13} "
             f"{line.p50 / 1000:>7.1f} {line.p99_ratio:>6.2f} {line.wrong}"
         )
     return "\n".join(rows)
