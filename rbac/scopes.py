@@ -210,7 +210,10 @@ class HeldScopes:
         if visible is not EVERYTHING:
             return [one for one in ids if one in visible]
         room = MAX_LENGTH - len(resource) - len(action) - 2
-        return [one for one in ids if len(one) <= room and (one == WILDCARD or _ID.fullmatch(one))]
+        listed = list(ids)
+        if not listed or (all(listed) and len(max(listed, key=len)) <= room and _ID.fullmatch("".join(listed))):
+            return listed  # all of them are ids: seen at one glance, since an id is any row of its characters
+        return [one for one in listed if len(one) <= room and (one == WILDCARD or _ID.fullmatch(one))]
 
     def _admin_covering(self, key: tuple[str, str]) -> str | None:
         if self._own_admin and is_own(*key, admin_scope=self._admin_scope):

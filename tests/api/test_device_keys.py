@@ -107,8 +107,8 @@ def test_nonce_works_once(world: World) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"signed_at": int((time.time() - 125) * 1000)},
-        {"signed_at": int((time.time() + 900) * 1000)},
+        {"signed_at": -125},
+        {"signed_at": 900},
         {"role": "node"},
         {"scopes": ["operator.admin"]},
         {"nonce": "made-up"},
@@ -119,6 +119,8 @@ def test_nonce_works_once(world: World) -> None:
 def test_wrong_signed_field_is_refused(world: World, changes: dict[str, Any]) -> None:
     claw = Claw(world)
     claw.approve()
+    if "signed_at" in changes:  # in seconds from now
+        changes = {"signed_at": int((time.time() + changes["signed_at"]) * 1000)}
     assert claw.prove(claw.signed(**changes)).status_code == 401
 
 

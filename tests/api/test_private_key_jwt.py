@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -87,16 +88,21 @@ def test_assertion_works_once(place: Place) -> None:
         {"sub": "somebody"},
         {"exp": None},
         {"exp": 1},
-        {"exp": int(time.time()) + 7200},
-        {"iat": int(time.time()) + 600},
-        {"nbf": int(time.time()) + 600},
+        {"exp": timedelta(seconds=7200)},
+        {"iat": timedelta(seconds=600)},
+        {"nbf": timedelta(seconds=600)},
         {"jti": None},
         {"jti": ""},
         {"jti": "x" * 200},
     ],
 )
 def test_assertion_with_wrong_claim_is_invalid_client(place: Place, claims: dict[str, Any]) -> None:
-    answer = ask(place, assertion(place, **claims))
+    present = int(time.time())
+    meant = {
+        name: present + int(value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+    }
+    answer = ask(place, assertion(place, **meant))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 

@@ -101,7 +101,7 @@ def environment(folder: Path, changes: dict[str, str | None]) -> dict[str, str]:
 
 def start(command: list[str], folder: Path, changes: dict[str, str | None]) -> tuple[int, str]:
     done = subprocess.run(
-        command, env=environment(folder, changes), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        command, env=environment(folder, changes), cwd=ROOT, capture_output=True, text=True, check=False, timeout=180
     )
     return done.returncode, done.stdout + done.stderr
 
