@@ -98,7 +98,7 @@ def test_assertion_works_once(place: Place) -> None:
 )
 def test_assertion_with_wrong_claim_is_invalid_client(place: Place, claims: dict[str, Any]) -> None:
     present = int(time.time())
-    meant = {
+    meant: dict[str, Any] = {
         name: present + int(value.total_seconds()) if isinstance(value, timedelta) else value
         for name, value in claims.items()
     }
