@@ -54,5 +54,5 @@ $(VENV)/run.stamp: $(VENV)/bin/python requirements.lock
 
 $(VENV)/dev.stamp: $(VENV)/bin/python requirements-dev.lock
 	@echo "Installing what the tests need (once) ..."
-	@$(INSTALL) requirements-dev.lock
+	@$(PY) tests/environments.py $(PY) $(VENV) requirements-dev.lock
 	@touch $@ $(VENV)/run.stamp

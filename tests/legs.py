@@ -1,4 +1,7 @@
-"""Which legs there are: the database to run on, and the newest Django on a newer Python when one is installed."""
+"""Which legs there are: the database to run on, and the newest Django on a newer Python when one is installed.
+
+``python -m tests.legs`` makes the environment of the newer Python beforehand.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements-dev.lock"
+INSTALLER = ROOT / "tests" / "environments.py"
 NEWER = ("3.14", "3.13", "3.12")
 
 
@@ -64,20 +68,10 @@ def _environment(python: str) -> str:
     stamp = folder / "lock.sha256"
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([python, "-m", "venv", str(folder)], check=True)
-        subprocess.run(
-            [
-                str(interpreter),
-                "-m",
-                "pip",
-                "install",
-                "-q",
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "-r",
-                str(LOCK),
-            ],
-            check=True,
-        )
+        subprocess.run([sys.executable, str(INSTALLER), python, str(folder), str(LOCK)], check=True)
         stamp.write_text(wanted)
     return str(interpreter)
+
+
+if __name__ == "__main__":
+    newer_python_leg()

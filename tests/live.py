@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.live_database import bootstrap, demo, fresh_database
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_DEMO = {"DATABASE_URL", "AUTHSVC_KEKS"}  # another database, or other keys, need a demo of their own
 SECONDS_TO_START = 120
+# For ``verify=``: httpx else reads the machine's certificates for each request, even where none is needed.
+CERTIFICATES = httpx.create_ssl_context()
 
 
 @dataclass(frozen=True)

@@ -128,10 +128,11 @@ def test_bulk_action_with_foreign_ids_changes_nothing(
     world: World, globex: Client, theirs: Tenant, across: str
 ) -> None:
     before, traces = AuditEvent.objects.filter(tenant_id=theirs.id).count(), traces_of(theirs)
+    asking = _request_of(globex)
     for model, row_id in example_ids(theirs).items():
         page = pages()[model]
         actions = [
-            *page.get_actions(_request_of(globex)),
+            *page.get_actions(asking),
             "delete_selected",
             "reject_devices",
             "revoke_keys",

@@ -20,7 +20,7 @@ from devices.models import Device
 from profiles.models import Credential, Profile
 from tests.api.area_calls import COLLECTIONS, Call
 from tests.api.id_routes import CASES, Case
-from tests.live import LiveServer
+from tests.live import CERTIFICATES, LiveServer
 from tests.world import Api, Place, World
 
 SECRET = "twice-pasted-secret-000001"
@@ -200,7 +200,8 @@ def test_simultaneous_repeats_store_one_version(live: LiveServer) -> None:
 
     def send(_number: int) -> httpx.Response:
         ready.wait(30)
-        return httpx.post(f"{live.base_url}/api/v1/profiles", json=body, headers=headers, timeout=60)
+        address = f"{live.base_url}/api/v1/profiles"
+        return httpx.post(address, json=body, headers=headers, timeout=60, verify=CERTIFICATES)
 
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(send, range(6)))

@@ -1,14 +1,17 @@
 """An unmodified AgentOS with three agents, served on loopback ports: the program the compatibility tests start.
 
-It runs under whichever agno its interpreter has (3.1 or 2.9) and imports nothing of this project. Its one argument is
-JSON: a list of ``{port, jwks_file, issuer, audience, algorithm}``, one AgentOS each. Nothing here opens a connection:
-the model answers by itself and telemetry is off.
+It runs under whichever agno its interpreter has (3.1 or 2.9) and imports nothing of this project. Each line it reads is
+JSON: ``{log, systems}``, the systems a list of ``{port, jwks_file, issuer, audience, algorithm}``, one AgentOS each.
+They are made and served in a process forked for this line, whose id is the answer: agno is imported once, which is
+nearly all a start costs. Nothing here opens a connection: the model answers by itself and telemetry is off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -20,6 +23,23 @@ from agno.models.response import ModelResponse
 from agno.os import AgentOS
 
 AGENTS = ("agent-1", "agent-2", "agent-3")
+
+
+def fork_each() -> None:
+    """Fork a serving process for each line of the input."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who ended is gone at once: nobody waits for it here
+    for line in sys.stdin:
+        order = json.loads(line)
+        forked = os.fork()
+        if forked == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            asyncio.run(serve(order["systems"]))
+            sys.exit()
+        sys.stdout.write(f"{forked}\n")
+        sys.stdout.flush()
 
 
 async def serve(systems: list[dict[str, Any]]) -> None:
@@ -90,4 +110,4 @@ class EchoModel(Model):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(json.loads(sys.argv[1])))
+    fork_each()

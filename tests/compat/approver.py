@@ -5,15 +5,13 @@ The browser lives in a thread of its own, because another browser's event loop m
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.chromium import chromium
 from tests.compat.installed import cannot_run
 from tests.live import LiveServer
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Approver:
@@ -34,7 +32,7 @@ class Approver:
         self.thread.shutdown()
 
     def _sign_in(self) -> Page:
-        binary = next((path for path in map(shutil.which, NAMES) if path), None)
+        binary = chromium()
         if binary is None:
             cannot_run("approving in a browser needs chromium, and none is installed")
         self.driver = sync_playwright().start()

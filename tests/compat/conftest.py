@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.compat.approver import Approver
-from tests.live import LiveServer
+from tests.live import CERTIFICATES, LiveServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Tenancy:
             "scope": scope,
             "audience": self.audience if audience is None else audience,
         }
-        answer = httpx.post(f"{self.issuer}/oauth/token", data=form, auth=self.credentials)
+        answer = httpx.post(f"{self.issuer}/oauth/token", data=form, auth=self.credentials, verify=CERTIFICATES)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["access_token"])
 
@@ -59,7 +59,7 @@ class Tenancy:
     def api(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """POST to the API with the administrator's key."""
         headers = {"Authorization": f"Bearer {self.document['api_key']}"}
-        answer = httpx.post(f"{self.base_url}/api/v1{path}", json=body, headers=headers)
+        answer = httpx.post(f"{self.base_url}/api/v1{path}", json=body, headers=headers, verify=CERTIFICATES)
         assert answer.status_code in {200, 201}, answer.text
         made: dict[str, Any] = answer.json()
         return made

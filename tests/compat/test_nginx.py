@@ -22,7 +22,7 @@ from websockets.sync.client import connect
 
 from tests.compat.agentos import fetch_jwks, on_free_port, running
 from tests.compat.guarded import Guarded, bearer, echo_server, guarded_by, service_token
-from tests.live import ROOT, LiveServer, free_port
+from tests.live import CERTIFICATES, ROOT, LiveServer, free_port
 
 pytestmark = pytest.mark.compat
 
@@ -74,7 +74,7 @@ def test_route_the_token_may_not_use_is_403(guarded: Guarded) -> None:
 def test_path_that_two_readers_take_differently_is_403(guarded: Guarded) -> None:
     token = service_token(guarded)
     for path in ("/agents/..%2Fworkflows", "/agents/%2e%2e/workflows", "/agents%2fa1"):
-        answer = httpx.get(f"http://{guarded.address}{path}", headers=bearer(token))
+        answer = httpx.get(f"http://{guarded.address}{path}", headers=bearer(token), verify=CERTIFICATES)
         assert answer.status_code == 403
 
 
@@ -108,12 +108,12 @@ def test_revoked_token_is_refused_within_a_second(guarded: Guarded) -> None:
     ).json()
     assert claims["allowed"] is True
     address = f"http://{guarded.address}/agents"
-    assert httpx.get(address, headers=bearer(token)).status_code != 401
+    assert httpx.get(address, headers=bearer(token), verify=CERTIFICATES).status_code != 401
     body = {"principal_id": guarded.place["client_id"], "reason": "test"}
     revoked = httpx.post(f"{guarded.live.base_url}/api/v1/tokens/revoke-all", json=body, headers=bearer(key))
     assert revoked.status_code == 200
     started = time.monotonic()
-    while httpx.get(address, headers=bearer(token)).status_code != 401:
+    while httpx.get(address, headers=bearer(token), verify=CERTIFICATES).status_code != 401:
         assert time.monotonic() - started < 1.0
     assert time.monotonic() - started < 1.0
 
