@@ -9,6 +9,7 @@ here before the winner was answered, and is only refused.
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -24,6 +25,7 @@ from authsvc.tenants.models import Environment, PrincipalKind
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.models import RefreshFamily, RefreshToken
 from authsvc.tokens.refresh import (
+    LOSER_WAITS,
     RefreshReused,
     end_reused_family,
     find_refresh_token,
@@ -100,13 +102,18 @@ def _refresh(call: TokenCall) -> TokenAnswer:
 
 
 def _answer_reuse(call: TokenCall, caller: Caller, token: RefreshToken) -> None:
-    """End the family of a token that came back; the loser of a race leaves it alone. Both are audited."""
+    """End the family of a token that came back; the loser of a race leaves it alone. Both are audited.
+
+    The loser waits before it is answered: whoever set off with it, and is slower by less, still belongs to the race.
+    """
     if not has_lost_race(token, arrived_at=call.arrived_at, now=call.now):
         _end_reused(caller, token, call.now)
         return
     detail = {"client_id": token.family.client_id, "grant_type": REFRESH_TOKEN, "error": "lost a race"}
     record(caller, "token.refused", subject_id=token.family_id, detail=detail, now=call.now)
-    note_answer(token, at=datetime.now(UTC))
+    answered_at = datetime.now(UTC) + LOSER_WAITS
+    note_answer(token, at=answered_at)
+    time.sleep(max(0.0, (answered_at - datetime.now(UTC)).total_seconds()))
 
 
 def _end_reused(caller: Caller, token: RefreshToken, now: datetime) -> None:

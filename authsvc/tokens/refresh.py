@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
@@ -27,6 +28,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.prepared import execute, insert_row
 from authsvc.web.secret_text import SecretText
 
+LOSER_WAITS = timedelta(milliseconds=200)  # longer than a crowd that set off together is apart
 RACE_SECONDS = 10  # a race lasts no longer than this from the moment the token was spent
 
 
@@ -134,12 +136,12 @@ def spend_refresh_token(caller: Caller, *, token: RefreshToken, now: datetime) -
 
 
 def note_answer(token: RefreshToken, *, at: datetime) -> None:
-    """Note when a request that raced for a spent token is about to be answered; call it after its transaction.
+    """Note when a request that raced for a spent token is answered, after its transaction; the latest one counts.
 
     What arrives from then on is no part of the race.
     """
     tokens = RefreshToken.objects.for_tenant(token.tenant_id).filter(id=token.id, spent_at__isnull=False)
-    tokens.update(answered_at=at)
+    tokens.filter(Q(answered_at__isnull=True) | Q(answered_at__lt=at)).update(answered_at=at)
 
 
 def has_lost_race(token: RefreshToken, *, arrived_at: datetime, now: datetime) -> bool:
