@@ -1,9 +1,10 @@
 """How every worker learns within a second that somebody's rights changed, without a query per request.
 
 Each tenant's audit head counts the events after which an earlier answer to "who is this and what may they do" may be
-wrong; the count moves in the transaction of the change itself. A worker asks for it at most every 250 ms and tenant,
-while it is used. What was remembered under another count is forgotten. Without the database there is no answer, and so
-nothing remembered is used: the error goes up and becomes 503.
+wrong; the count moves in the transaction of the change itself. A worker asks for it every 250 ms and tenant, while it
+is used, and at once when a process of its own host has changed something (``host_marks.py``). What was remembered under
+another count is forgotten. Without the database there is no answer, and so nothing remembered is used: the error goes
+up and becomes 503.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from weakref import WeakSet
 from django.conf import settings
 from django.db import connection, transaction
 
+from authsvc.audit.host_marks import mark_of, move_mark
 from authsvc.audit.models import AuditHead
 from authsvc.web.prepared import Prepared
 from authsvc.web.request_id import request_began_at
@@ -109,7 +111,7 @@ class Remembered(Generic[Key, Value]):
 _HEADS = AuditHead.objects.order_by()
 _COUNT = Prepared(lambda tenant_id: _HEADS.filter(tenant_id=tenant_id).values_list("changes", flat=True))
 _MEMORIES: WeakSet[Forgetful] = WeakSet()
-_seen: dict[str, tuple[float, int]] = {}
+_seen: dict[str, tuple[float, int, bytes]] = {}
 _noticed: dict[str, RightsNoticed] = {}
 _seen_lock = threading.Lock()
 _changing: set[tuple[int, str]] = set()
@@ -121,9 +123,9 @@ def current_changes(tenant_id: str) -> int:
 
     What a transaction that moves the count sees of it is its own until it commits: nobody else may use it.
     """
-    asked_at = time.monotonic()
+    asked_at, mark = time.monotonic(), mark_of(tenant_id)
     seen = _seen.get(tenant_id)
-    if seen is not None and seen[0] > _fresh_since(asked_at):
+    if seen is not None and seen[0] > _fresh_since(asked_at) and seen[2] == mark:
         return seen[1]
     count = _COUNT.first(tenant_id=tenant_id) or 0
     if _is_changing(tenant_id):
@@ -131,7 +133,7 @@ def current_changes(tenant_id: str) -> int:
     with _seen_lock:
         newest = _seen.get(tenant_id)
         if newest is None or newest[0] <= asked_at:
-            _seen[tenant_id] = (asked_at, count)
+            _seen[tenant_id] = (asked_at, count, mark)
     if seen is not None and seen[1] != count:
         _note_in_force(tenant_id, count, idle_seconds=time.monotonic() - seen[0] - POLL_SECONDS)
     return count
@@ -164,6 +166,7 @@ def note_change(tenant_id: str, *, changes: int | None = None) -> None:
 
     def committed() -> None:
         _changing.discard(changing)
+        move_mark(tenant_id)
         _forget(tenant_id)
         if changes is not None:
             _note_in_force(tenant_id, changes, idle_seconds=0)

@@ -21,6 +21,7 @@ from psycopg.errors import DeadlockDetected
 from authsvc.audit import changes, together
 from authsvc.audit.changes import current_changes
 from authsvc.audit.checkpoints import verify_tenant
+from authsvc.audit.host_marks import mark_of
 from authsvc.audit.ledger import Ledger
 from authsvc.audit.models import AuditEvent
 from authsvc.audit.together import NotWritten, Overtaken, Unit, commit_units, write_together
@@ -220,7 +221,7 @@ def unnoticed(tenant_id: str) -> Iterator[None]:
     before = current_changes(tenant_id)
     yield
     changes._changing.clear()
-    changes._seen[tenant_id] = (time.monotonic() + 60, before)
+    changes._seen[tenant_id] = (time.monotonic() + 60, before, mark_of(tenant_id))
 
 
 @pytest.mark.parametrize("way", ["resolve", "client_credentials", "device"])
