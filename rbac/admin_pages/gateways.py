@@ -8,6 +8,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 
 from authsvc.tenants.admin_base import Fields, HouseAdmin, ServiceAction, ShownOnce
 from authsvc.tenants.admin_filters import PlaceFilter
@@ -15,6 +17,7 @@ from authsvc.tenants.admin_forms import lines
 from authsvc.tokens.jwt import ALGORITHMS
 from authsvc.web.caller import Caller
 from rbac.admin_pages.forms import NothingForm, shown_key
+from rbac.admin_pages.gateway_routes import address_of, routes_page, routes_panel
 from rbac.claim_mapping import SOURCES
 from rbac.models import Gateway, GatewayKind
 from rbac.services.gateways import (
@@ -121,6 +124,22 @@ class GatewayAdmin(HouseAdmin):
     add_scope = "gateways:write"
     add_title = "Add gateway"
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of a gateway's routes."""
+        routes = path(
+            "<path:object_id>/routes/", self.admin_site.admin_view(self.routes_view), name="rbac_gateway_routes"
+        )
+        return [routes, *super().get_urls()]
+
+    def routes_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show and change a gateway's routes."""
+        return routes_page(self, request, object_id)
+
+    def _buttons(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
+        """Put the routes first, also for who may only read them."""
+        routes = {"label": "Routes", "dangerous": False, "url": address_of(row)}
+        return [routes, *super()._buttons(request, row)]
+
     def perform_add(self, caller: Caller, fields: Fields, now: datetime) -> str:
         """Register the gateway."""
         gateway = create_gateway(
@@ -182,3 +201,6 @@ class GatewayAdmin(HouseAdmin):
         ServiceAction("sharing", "Set sharing", "gateways:write", SharingForm, _share),
         ServiceAction("delete", "Delete", "gateways:write", NothingForm, _delete, is_dangerous=True),
     )
+
+
+GatewayAdmin.panels = (routes_panel,)

@@ -41,6 +41,7 @@ def pages_of(place: dict[str, Any]) -> dict[str, str]:
         "role": "/admin/rbac/role/add/",
         "matrix": "/admin/rbac/role/matrix/?place=" + place["environment_id"],
         "gateway": f"/admin/rbac/gateway/{ids['gateway']}/change/",
+        "routes": f"/admin/rbac/gateway/{ids['gateway']}/routes/",
         "channels": "/admin/rbac/channelpolicy/",
         "channel": "/admin/rbac/channelpolicy/add/",
         "channel-import": "/admin/rbac/channelpolicy/import/",

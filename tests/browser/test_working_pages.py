@@ -108,6 +108,25 @@ def test_role_is_edited_and_granted_from_the_matrix(visit: Visit) -> None:
     assert page.get_by_role("link", name=f"{who} holds Watcher {visit.view}").inner_text() == "✓"
 
 
+def test_route_is_typed_tried_moved_by_keyboard_and_made_public_on_purpose(visit: Visit) -> None:
+    gateway = visit.live.place(PLACES[visit.view])["ids"]["gateway"]
+    page = visit.open(f"/admin/rbac/gateway/{gateway}/routes/")
+    page.fill("#id_rule_1_pattern", "/lamps/{id}")
+    page.fill("#id_rule_1_scopes", "agents:read")
+    page.fill("#id_rule_2_pattern", "/health")
+    page.fill("#id_asked_path", "/lamps/7")
+    page.press("#id_asked_path", "Enter")
+    page.locator("#answer .verdict").get_by_text("agents:read").wait_for()
+    page.get_by_role("button", name="Move rule 2 up").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.getAttribute('aria-label') === 'Move rule 1 down'")
+    assert page.locator("#id_rule_1_pattern").input_value() == "/health"
+    submit(page, "Save")
+    page.get_by_label("Yes, make it public").check()
+    submit(page, "Save")
+    page.get_by_text("are set. 2 rules of its own").wait_for()
+
+
 def test_place_is_switched_and_things_are_found_with_ctrl_k(visit: Visit) -> None:
     place = visit.live.place(PLACES[visit.view])
     page = visit.open("/admin/")

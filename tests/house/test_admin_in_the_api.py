@@ -27,6 +27,7 @@ SAME = {
     "device do revoke": "POST devices/<id:device_id>/revoke",
     "device bulk reject_devices": "POST devices/reject",
     "gateway add": "POST gateways",
+    "gateway page routes": "PUT gateways/<id:gateway_id>/routes",
     "gateway do token": "POST gateways/<id:gateway_id>/tokens",
     "gateway do delete": "DELETE gateways/<id:gateway_id>",
     "grant add": "POST grants",
