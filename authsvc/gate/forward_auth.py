@@ -118,7 +118,11 @@ def _contract(request: HttpRequest) -> Contract:
 def _asked(request: HttpRequest, suffix: str | None) -> Asked:
     if suffix is not None:
         raw = str(request.META.get("RAW_URI") or request.META.get("REQUEST_URI") or "")
-        return asked_below(request.method or "", raw, suffix)
+        try:
+            return asked_below(request.method or "", raw)
+        except Unreadable as reason:
+            log.warning("forward_auth.unreadable", reason=str(reason))
+            raise RouteRefused(f"Refused: {reason}.") from reason
     names = {"contract": request.GET.get("contract", ""), "cookie": request.GET.get("cookie", "")}
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 COOKIE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -59,10 +59,15 @@ FAMILIES: Mapping[Contract, tuple[tuple[str, str], ...]] = {
 }
 
 
-def asked_below(method: str, raw_path: str, suffix: str) -> Asked:
-    """Return what Envoy asks: its own method, and the path as it came on the wire below the address."""
+def asked_below(method: str, raw_path: str) -> Asked:
+    """Return what Envoy asks: its own method, and the path as it came on the wire below the address.
+
+    Raises ``Unreadable`` where the server keeps the decoded path alone: an encoded slash would pass for another path.
+    """
     _, found, rest = raw_path.partition("?")[0].partition("/forward-auth")
-    return Asked(Contract.ENVOY, method, rest if found else quote(suffix))
+    if not found:
+        raise Unreadable("the server does not say the path as it came on the wire")
+    return Asked(Contract.ENVOY, method, rest)
 
 
 def asked_in_headers(headers: Mapping[str, str], *, contract: str, cookie: str, is_trusted: bool) -> Asked:

@@ -47,8 +47,11 @@ def place(world: World) -> Place:
 def ask(place: Place, token: str = "", rest: str = "", method: str = "GET", **headers: str) -> Any:
     """Ask forward-auth of the demo gateway, as a proxy would."""
     fields = {**({"Authorization": f"Bearer {token}"} if token else {}), **headers}
-    client = Client(enforce_csrf_checks=True)
-    return client.generic(method, place.path(f"/gateways/{place.gateway['id']}/forward-auth{rest}"), headers=fields)
+    client, address = (
+        Client(enforce_csrf_checks=True),
+        place.path(f"/gateways/{place.gateway['id']}/forward-auth{rest}"),
+    )
+    return client.generic(method, address, headers=fields, RAW_URI=address)
 
 
 def gateway_token(place: Place) -> str:
@@ -168,6 +171,13 @@ def envoy(place: Place, token: str, method: str, path: str) -> Any:
     address = place.path(f"/gateways/{place.gateway['id']}/forward-auth{path}")
     headers = {"Authorization": f"Bearer {token}"}
     return Client().generic(method, address, headers=headers, RAW_URI=address)
+
+
+def test_path_the_server_does_not_tell_as_it_came_is_refused(place: Place) -> None:
+    address = place.path(f"/gateways/{place.gateway['id']}/forward-auth/agents/agent-1")
+    answer = Client().get(address, headers={"Authorization": f"Bearer {place.gateway['token']}"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "route_refused")
+    assert {answer[name] for name in IDENTITY_FIELDS} == {""}
 
 
 def test_public_route_passes_without_a_proof_and_names_nobody(place: Place) -> None:
