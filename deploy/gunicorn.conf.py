@@ -1,9 +1,14 @@
 """gunicorn for authsvc: threads, no control socket, no header from a proxy that could change the path.
 
-``GUNICORN_BIND``, ``GUNICORN_WORKERS`` and ``GUNICORN_THREADS`` override the defaults.
+``GUNICORN_BIND``, ``GUNICORN_WORKERS`` and ``GUNICORN_THREADS`` override the defaults. The application is loaded once,
+before the workers are forked from it; ``GUNICORN_PRELOAD=off`` loads it in each, so that SIGHUP takes new code.
 """
 
 import os
+from importlib import import_module
+
+from django.conf import settings
+from django.db import connections
 
 wsgi_app = "authsvc.wsgi:application"
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
@@ -19,5 +24,17 @@ limit_request_field_size = 16380
 control_socket_disable = True
 forwarder_headers = ""  # a SCRIPT_NAME header from a local proxy would move every route
 forwarded_allow_ips = ""
-preload_app = False
+preload_app = os.environ.get("GUNICORN_PRELOAD", "on") != "off"
 accesslog = None
+
+
+def when_ready(_server):
+    """Load every page before the first fork, not in each worker at its first request."""
+    if preload_app:
+        import_module(settings.ROOT_URLCONF)
+
+
+def pre_fork(_server, _worker):
+    """Hand no open connection to a worker: each opens its own."""
+    if preload_app:
+        connections.close_all()
