@@ -43,7 +43,7 @@ class Held:
     def passes(self) -> int:
         path = self.place.path(f"/gateways/{self.gateway.id}/forward-auth/reports")
         headers = {"Authorization": f"Bearer {self.theirs}"} if self.theirs else {}
-        return int(Client().get(path, headers=headers).status_code)
+        return int(Client().get(path, headers=headers, RAW_URI=path).status_code)
 
     def decided(self) -> str:
         question = Question(self.theirs, gateway_id=self.gateway.id, method="GET", path="/reports")
