@@ -160,13 +160,20 @@ def test_no_hostile_request_yields_a_5xx_and_every_400_says_why(world: World) ->
         path, headers, body = attacker.path(draw, route), attacker.headers(draw), draw(bodies(route.path))
         media_type = draw(st.sampled_from(["application/json"] * 6 + [FORM] * 3 + list(MEDIA_TYPES)))
         client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-        started = time.thread_time()  # what the machine does beside it is not ours
-        with transaction.atomic():
-            answer = client.generic(method, path, body, content_type=media_type, headers=headers)
-            content = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
-            transaction.set_rollback(True)
-        slowest = max(slowest, (time.thread_time() - started, f"{method} {path[:200]}"))
-        forget_everything()
+
+        def ask() -> tuple[float, Any, bytes]:
+            started = time.thread_time()  # what the machine does beside it is not ours
+            with transaction.atomic():
+                answer = client.generic(method, path, body, content_type=media_type, headers=headers)
+                content = b"".join(answer.streaming_content) if answer.streaming else answer.content  # type: ignore[attr-defined]
+                transaction.set_rollback(True)
+            forget_everything()
+            return time.thread_time() - started, answer, content
+
+        seconds, answer, content = ask()
+        if seconds >= SECONDS_FOR_ANY:  # a slow request is slow each time; what Python clears away once is not its own
+            seconds = min(seconds, ask()[0], ask()[0])
+        slowest = max(slowest, (seconds, f"{method} {path[:200]}"))
         said = f"{method} {path[:300]} {headers} {media_type[:60]!r} {body[:300]!r}"
         assert answer.status_code < 500, f"{answer.status_code} {said}"
         if answer.status_code == 400 and method != "HEAD" and not path.startswith(PEOPLES_PAGES):
