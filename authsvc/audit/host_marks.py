@@ -61,8 +61,7 @@ def _marks_of(_process: int) -> mmap.mmap | None:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
                 raise PermissionError(f"{path} is not ours")
-            if found.st_size < MARKS * BYTES:
-                os.ftruncate(descriptor, MARKS * BYTES)
+            os.posix_fallocate(descriptor, 0, MARKS * BYTES)  # a full disk says so here, and not by ending the process
             return mmap.mmap(descriptor, MARKS * BYTES)
         finally:
             os.close(descriptor)
