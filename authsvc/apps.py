@@ -1,5 +1,7 @@
 """The app of the ground floors, and the admin site that only memberships open."""
 
+import gc
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 
@@ -19,3 +21,9 @@ class AuthsvcAdminConfig(AdminConfig):
     """Puts our admin site in the place of the stock one."""
 
     default_site = "authsvc.operators.admin_site.OperatorSite"
+
+    def ready(self) -> None:
+        """Register the pages. With them nearly all is loaded, and stays: it is never searched for garbage."""
+        super().ready()
+        gc.freeze()
+        gc.enable()

@@ -1,9 +1,11 @@
 """The WSGI application. An unsafe production configuration stops the process here, before it answers anything."""
 
+import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
 
+gc.disable()  # until all is loaded (apps.py)
 os.umask(0o077)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsvc.settings")
 

@@ -4,6 +4,7 @@
 before the workers are forked from it; ``GUNICORN_PRELOAD=off`` loads it in each, so that SIGHUP takes new code.
 """
 
+import gc
 import os
 from importlib import import_module
 
@@ -29,9 +30,10 @@ accesslog = None
 
 
 def when_ready(_server):
-    """Load every page before the first fork, not in each worker at its first request."""
+    """Load every page before the first fork, not in each worker at its first request; share it for good."""
     if preload_app:
         import_module(settings.ROOT_URLCONF)
+        gc.freeze()
 
 
 def pre_fork(_server, _worker):

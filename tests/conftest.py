@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,17 @@ from tests.live import LiveServer, start_live_server
 from tests.world import World
 
 _made: list[World] = []
+
+
+def pytest_configure() -> None:
+    """Look for no garbage in what is collected: eight thousand tests stay until the end."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, and not in what was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -23,11 +23,11 @@ from authsvc.audit.changes import Known, Remembered
 from authsvc.gate.failed_proofs import note_failed_bearer
 from authsvc.gate.standing import standing_of
 from authsvc.tenants.models import PrincipalKind
-from authsvc.tokens.api_keys import changes_before, remembered_until, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import is_opaque_shaped
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.models import ApiKeyKind
+from authsvc.tokens.opaque import verified_key
 from authsvc.tokens.services import verify_access_token
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
@@ -156,8 +156,8 @@ def _admit_token(raw: str, audience: str | None, now: datetime, _address: str) -
 
 
 def _admit_key(raw: str, audience: str | None, now: datetime, address: str) -> Known[Admission]:
-    tenant_id, changes = changes_before(raw)
-    key = verify_opaque(raw, address=address, now=now)
+    proof = verified_key(raw, address=address, now=now)
+    key, tenant_id = proof.value.key, proof.tenant_id
     if key.kind not in BEARER_KINDS:
         raise TokenRefused("kind")
     wanted = audience or API_AUDIENCE
@@ -183,9 +183,9 @@ def _admit_key(raw: str, audience: str | None, now: datetime, address: str) -> K
         token_id=key.id,
         device_id=key.principal_id if standing.principal.kind == PrincipalKind.DEVICE else "",
         audience=wanted,
-        changes=changes,
+        changes=proof.changes,
     )
-    return Known(tenant_id, changes, Admission(caller, now, _earliest(remembered_until(key, now), standing.until)))
+    return Known(tenant_id, proof.changes, Admission(caller, now, _earliest(proof.value.until, standing.until)))
 
 
 def _earliest(first: datetime, *others: datetime | None) -> datetime:

@@ -18,11 +18,11 @@ from authsvc.audit.record import record
 from authsvc.gate.failed_proofs import note_failure
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest
 from authsvc.tenants.models import Environment, Principal, PrincipalKind, PrincipalState
-from authsvc.tokens.api_keys import verify_opaque
 from authsvc.tokens.assertions import check_assertion, read_assertion
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.issuer import issuer_of
 from authsvc.tokens.models import ApiKeyKind
+from authsvc.tokens.opaque import verify_opaque
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.limit_middleware import count_for_tenant

@@ -30,7 +30,7 @@ from authsvc.gate.oauth_errors import (
 from authsvc.gate.token import TokenAnswer, TokenCall, register_grant
 from authsvc.tenants.models import Environment, Principal, PrincipalKind, PrincipalState
 from authsvc.tenants.services import get_environment
-from authsvc.tokens.api_keys import pepper
+from authsvc.tokens.opaque import pepper
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import TooManyRequests

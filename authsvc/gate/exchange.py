@@ -22,11 +22,11 @@ from authsvc.gate.oauth_errors import InvalidRequest, InvalidScopeRequested, Inv
 from authsvc.gate.refresh_grant import issue_refresh
 from authsvc.gate.token import TokenAnswer, TokenCall, asked_of, register_grant
 from authsvc.tenants.models import Principal, PrincipalKind
-from authsvc.tokens.api_keys import verify_opaque
 from authsvc.tokens.claims import MAXIMUM_ACTORS, TokenRefused
 from authsvc.tokens.formats import TokenType, is_opaque_shaped
 from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.opaque import verify_opaque
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
 from authsvc.web.problems import Forbidden, Unauthenticated

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from authsvc.audit.failures import note_failed_proof
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import environment_caller, system_caller
-from authsvc.tokens.api_keys import find_named_key
+from authsvc.tokens.opaque import find_named_key
 from authsvc.web.client_address import client_address
 from authsvc.web.request_id import request_id_of
 

@@ -14,10 +14,11 @@ from authsvc.gate.clients import Client, authenticate_client, form_of
 from authsvc.gate.oauth_errors import InvalidRequest
 from authsvc.gate.refresh_grant import presented_token
 from authsvc.tenants.services import get_environment
-from authsvc.tokens.api_keys import revoke_api_key, verify_opaque
+from authsvc.tokens.api_keys import revoke_api_key
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import TokenType, is_opaque_shaped
 from authsvc.tokens.models import IssuedToken
+from authsvc.tokens.opaque import verify_opaque
 from authsvc.tokens.refresh import end_family
 from authsvc.tokens.services import revoke_token, verify_access_token
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authsvc.audit.changes import Remembered, current_changes
+from authsvc.tenants.known import find_principal
 from authsvc.tenants.models import Principal, PrincipalKind, PrincipalState
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.issuer import API_AUDIENCE
-from authsvc.web.prepared import Prepared
 from devices.services.trust import DeviceTrust, trust_of
 from rbac.models import Gateway
 from rbac.services.effective import EffectiveRights, effective_rights
@@ -39,13 +39,6 @@ class Standing:
 
 
 _STANDINGS: Remembered[tuple[str, str, str, str], Standing] = Remembered(MAXIMUM_REMEMBERED)
-_PRINCIPAL = Prepared(
-    lambda tenant_id, environment_id, principal_id: (
-        Principal.objects.for_tenant(tenant_id)
-        .filter(environment_id=environment_id, id=principal_id, state=PrincipalState.ACTIVE)
-        .order_by()
-    )
-)
 
 
 def standing_of(
@@ -66,8 +59,8 @@ def _looked_up(
     tenant_id: str, environment_id: str, principal_id: str, audience: str, proof: str, now: datetime
 ) -> Standing:
     gateway = _gateway(tenant_id, environment_id, audience)
-    principal = _PRINCIPAL.first(tenant_id=tenant_id, environment_id=environment_id, principal_id=principal_id)
-    if principal is None:
+    principal = find_principal(tenant_id, principal_id)
+    if principal is None or principal.environment_id != environment_id or principal.state != PrincipalState.ACTIVE:
         raise TokenRefused("sub")
     trust = _trust(principal, proof, now)
     held = effective_rights(tenant_id=tenant_id, principal_id=principal_id, gateway=gateway, now=now)

@@ -83,11 +83,12 @@ def remember_verdict(
     A token seen for the first time is not worth it yet. The body is kept under the count of changes from before the
     caller was looked up: a change since then drops it.
     """
-    until = min(_holds_until(caller, *one, now) for one in decided)
-    proof = find_admission(bearer_of(authorization) or "", audience=API_AUDIENCE) if until > now else None
+    proof = find_admission(bearer_of(authorization) or "", audience=API_AUDIENCE)
     if proof is None or caller.changes is None or proof.changes != caller.changes:
         return
-    until = min(until, proof.value.until)
+    until = min(proof.value.until, *(_holds_until(caller, *one, now) for one in decided))
+    if until <= now:
+        return
     texts = tuple(_split(text, (decision.decision_id for _, decision in decided)))
     kept = tuple((replace(question, token=""), decision) for question, decision in decided)
     memory = _BATCHES if is_batch else _ALLOWED if decided[0][1].allowed else _DENIED

@@ -297,6 +297,10 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment"),
+                    models.Index(fields=["environment", "name"], name="principal_by_name"),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -507,6 +511,11 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["principal", "ended_at"], name="refresh_family_by_principal"),
+                    models.Index(fields=["environment", "-created_at", "-id"], name="refresh_family_by_environment"),
+                    models.Index(fields=["expires_at"], name="refresh_family_by_expiry"),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -551,6 +560,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(fields=("operator", "tenant"), name="membership_once_per_tenant")
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -597,6 +609,21 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
+                    models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
+                    models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
+                    models.Index(
+                        condition=models.Q(("family_id", ""), _negated=True),
+                        fields=["family_id"],
+                        name="issued_token_by_family",
+                    ),
+                    models.Index(
+                        condition=models.Q(("revoked_at__isnull", False)),
+                        fields=["tenant", "expires_at"],
+                        name="issued_token_revoked",
+                    ),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -645,6 +672,7 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [models.Index(fields=["tenant", "-created_at"], name="invitation_by_tenant")],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -686,6 +714,12 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "idempotent replies",
                 "default_manager_name": "unscoped",
+                "indexes": [models.Index(fields=["tenant", "expires_at"], name="idempotent_reply_by_expiry")],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("environment", "principal_id", "key_sha256"), name="idempotent_reply_once_per_key"
+                    )
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -737,6 +771,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "active")),
+                        fields=("environment",),
+                        name="data_key_one_active_per_environment",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "destroyed"), _negated=True), ("wrapped", ""), _connector="OR"
+                        ),
+                        name="data_key_destroyed_is_empty",
+                    ),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -808,6 +855,21 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "API keys and secrets",
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
+                    models.Index(fields=["principal"], name="api_key_by_principal"),
+                    models.Index(
+                        condition=models.Q(("revoked_at__isnull", True)),
+                        fields=["tenant", "rotate_after"],
+                        name="api_key_by_rotation",
+                    ),
+                    models.Index(
+                        django.db.models.functions.comparison.Coalesce("last_used_at", "created_at"),
+                        models.F("tenant"),
+                        condition=models.Q(("revoked_at__isnull", True)),
+                        name="api_key_by_last_use",
+                    ),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -829,6 +891,10 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["origin"],
                 "default_manager_name": "unscoped",
+                "indexes": [models.Index(fields=["origin"], name="allowed_origin_by_text")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "origin"), name="allowed_origin_once_per_tenant")
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -854,6 +920,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_manager_name": "unscoped",
+                "indexes": [models.Index(fields=["expires_at"], name="used_assertion_by_expiry")],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -1129,126 +1196,8 @@ class Migration(migrations.Migration):
                 ("unscoped", django.db.models.manager.Manager()),
             ],
         ),
-        migrations.AddIndex(
-            model_name="refreshfamily",
-            index=models.Index(fields=["principal", "ended_at"], name="refresh_family_by_principal"),
-        ),
-        migrations.AddIndex(
-            model_name="refreshfamily",
-            index=models.Index(fields=["environment", "-created_at", "-id"], name="refresh_family_by_environment"),
-        ),
-        migrations.AddIndex(
-            model_name="refreshfamily",
-            index=models.Index(fields=["expires_at"], name="refresh_family_by_expiry"),
-        ),
-        migrations.AddIndex(
-            model_name="principal",
-            index=models.Index(fields=["environment", "kind", "-created_at"], name="principal_by_environment"),
-        ),
-        migrations.AddIndex(
-            model_name="principal",
-            index=models.Index(fields=["environment", "name"], name="principal_by_name"),
-        ),
-        migrations.AddConstraint(
-            model_name="membership",
-            constraint=models.UniqueConstraint(fields=("operator", "tenant"), name="membership_once_per_tenant"),
-        ),
-        migrations.AddIndex(
-            model_name="issuedtoken",
-            index=models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
-        ),
-        migrations.AddIndex(
-            model_name="issuedtoken",
-            index=models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
-        ),
-        migrations.AddIndex(
-            model_name="issuedtoken",
-            index=models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
-        ),
-        migrations.AddIndex(
-            model_name="issuedtoken",
-            index=models.Index(
-                condition=models.Q(("family_id", ""), _negated=True),
-                fields=["family_id"],
-                name="issued_token_by_family",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="issuedtoken",
-            index=models.Index(
-                condition=models.Q(("revoked_at__isnull", False)),
-                fields=["tenant", "expires_at"],
-                name="issued_token_revoked",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="invitation",
-            index=models.Index(fields=["tenant", "-created_at"], name="invitation_by_tenant"),
-        ),
-        migrations.AddIndex(
-            model_name="idempotentreply",
-            index=models.Index(fields=["tenant", "expires_at"], name="idempotent_reply_by_expiry"),
-        ),
-        migrations.AddConstraint(
-            model_name="idempotentreply",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "principal_id", "key_sha256"), name="idempotent_reply_once_per_key"
-            ),
-        ),
         migrations.AddConstraint(
             model_name="environment",
             constraint=models.UniqueConstraint(fields=("tenant", "name"), name="environment_name_once_per_tenant"),
-        ),
-        migrations.AddConstraint(
-            model_name="datakey",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "active")),
-                fields=("environment",),
-                name="data_key_one_active_per_environment",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="datakey",
-            constraint=models.CheckConstraint(
-                condition=models.Q(models.Q(("state", "destroyed"), _negated=True), ("wrapped", ""), _connector="OR"),
-                name="data_key_destroyed_is_empty",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="apikey",
-            index=models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
-        ),
-        migrations.AddIndex(
-            model_name="apikey",
-            index=models.Index(fields=["principal"], name="api_key_by_principal"),
-        ),
-        migrations.AddIndex(
-            model_name="apikey",
-            index=models.Index(
-                condition=models.Q(("revoked_at__isnull", True)),
-                fields=["tenant", "rotate_after"],
-                name="api_key_by_rotation",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="apikey",
-            index=models.Index(
-                django.db.models.functions.comparison.Coalesce("last_used_at", "created_at"),
-                models.F("tenant"),
-                condition=models.Q(("revoked_at__isnull", True)),
-                name="api_key_by_last_use",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="allowedorigin",
-            index=models.Index(fields=["origin"], name="allowed_origin_by_text"),
-        ),
-        migrations.AddConstraint(
-            model_name="allowedorigin",
-            constraint=models.UniqueConstraint(fields=("tenant", "origin"), name="allowed_origin_once_per_tenant"),
-        ),
-        migrations.AddIndex(
-            model_name="usedassertion",
-            index=models.Index(fields=["expires_at"], name="used_assertion_by_expiry"),
         ),
     ]

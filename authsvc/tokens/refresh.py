@@ -19,10 +19,10 @@ from authsvc.audit.ledger import Ledger
 from authsvc.audit.record import record
 from authsvc.audit.together import write_together
 from authsvc.tenants.models import PrincipalState, TenantState
-from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import TokenType, generate, is_same_hash, keyed_hash, parse
 from authsvc.tokens.models import IssuedToken, RefreshFamily, RefreshToken
+from authsvc.tokens.opaque import pepper
 from authsvc.tokens.policy import known_token_policy
 from authsvc.tokens.services import MintedToken
 from authsvc.web.caller import Caller

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 
 from authsvc.web.problems import ValidationFailed
 
@@ -16,7 +17,7 @@ def is_address_allowed(address: str, ranges: Sequence[str]) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in ipaddress.ip_network(text) for text in ranges)
+    return any(parsed in _network(text) for text in ranges)
 
 
 def checked_address_ranges(ranges: Sequence[str]) -> list[str]:
@@ -28,3 +29,8 @@ def checked_address_ranges(ranges: Sequence[str]) -> list[str]:
         except ValueError as error:
             raise ValidationFailed(errors={"address_ranges": [f"{text[:60]!r} is not an address range."]}) from error
     return checked
+
+
+@lru_cache(maxsize=1024)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text)

@@ -141,6 +141,33 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status"),
+                    models.Index(fields=["environment", "key_fingerprint"], name="device_by_key"),
+                    models.Index(
+                        condition=models.Q(("status", "pending")), fields=["-created_at", "-id"], name="device_waiting"
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "suspended")), fields=["tenant"], name="device_suspended"
+                    ),
+                    models.Index(fields=["tenant", "status", "-created_at", "-id"], name="device_by_tenant_and_status"),
+                    models.Index(fields=["environment", "address"], name="device_by_address"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("trust_level__lte", 3)), name="device_trust_level_0_to_3"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("user_code_hash", ""), _negated=True),
+                        fields=("environment", "user_code_hash"),
+                        name="device_user_code_once_per_environment",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "active"), models.Q(("key_fingerprint", ""), _negated=True)),
+                        fields=("environment", "key_fingerprint"),
+                        name="device_key_active_once_per_environment",
+                    ),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -252,6 +279,15 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["environment", "-created_at", "-id"], name="enrolment_code_by_environment")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("uses__lte", models.F("maximum_uses"))),
+                        name="enrolment_code_uses_within_maximum",
+                    )
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -311,63 +347,5 @@ class Migration(migrations.Migration):
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status"),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(fields=["environment", "key_fingerprint"], name="device_by_key"),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(
-                condition=models.Q(("status", "pending")), fields=["-created_at", "-id"], name="device_waiting"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(condition=models.Q(("status", "suspended")), fields=["tenant"], name="device_suspended"),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(fields=["tenant", "status", "-created_at", "-id"], name="device_by_tenant_and_status"),
-        ),
-        migrations.AddIndex(
-            model_name="device",
-            index=models.Index(fields=["environment", "address"], name="device_by_address"),
-        ),
-        migrations.AddConstraint(
-            model_name="device",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("trust_level__lte", 3)), name="device_trust_level_0_to_3"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="device",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("user_code_hash", ""), _negated=True),
-                fields=("environment", "user_code_hash"),
-                name="device_user_code_once_per_environment",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="device",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "active"), models.Q(("key_fingerprint", ""), _negated=True)),
-                fields=("environment", "key_fingerprint"),
-                name="device_key_active_once_per_environment",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="enrolmentcode",
-            index=models.Index(fields=["environment", "-created_at", "-id"], name="enrolment_code_by_environment"),
-        ),
-        migrations.AddConstraint(
-            model_name="enrolmentcode",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("uses__lte", models.F("maximum_uses"))), name="enrolment_code_uses_within_maximum"
-            ),
         ),
     ]

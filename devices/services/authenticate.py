@@ -23,9 +23,9 @@ from authsvc.audit.record import record
 from authsvc.audit.together import once_more, write_together
 from authsvc.tenants.models import Environment, PrincipalState, TenantState
 from authsvc.tenants.services import environment_caller, system_caller
-from authsvc.tokens.api_keys import pepper, verify_opaque
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.models import ApiKeyKind
+from authsvc.tokens.opaque import pepper, verify_opaque
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Forbidden, TooManyRequests, Unauthenticated

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
 
-from authsvc.tokens.api_keys import pepper
+from authsvc.tokens.opaque import pepper
 from authsvc.web.problems import Unauthenticated
 from devices.models import Device, UsedNonce
 from devices.operator_scopes import role_allows

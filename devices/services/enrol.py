@@ -18,8 +18,9 @@ from django.db import transaction
 from authsvc.audit.record import record
 from authsvc.tenants.models import PrincipalKind
 from authsvc.tenants.services import create_principal
-from authsvc.tokens.api_keys import issue_api_key, pepper
+from authsvc.tokens.api_keys import issue_api_key
 from authsvc.tokens.models import ApiKeyKind
+from authsvc.tokens.opaque import pepper
 from authsvc.web.caller import Caller
 from authsvc.web.problems import ValidationFailed
 from authsvc.web.secret_text import SecretText

@@ -20,7 +20,7 @@ from authsvc.audit.record import record
 from authsvc.tenants.four_eyes import Act, acts_of
 from authsvc.tenants.models import TenantState
 from authsvc.tenants.services import environment_caller, system_caller
-from authsvc.tokens.api_keys import pepper
+from authsvc.tokens.opaque import pepper
 from authsvc.web.address_ranges import checked_address_ranges, is_address_allowed
 from authsvc.web.caller import Caller
 from authsvc.web.identifiers import random_base62

@@ -173,6 +173,13 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("environment", "agent", "key"), name="profile_key_once_per_agent"),
+                    models.CheckConstraint(
+                        condition=models.Q(("minimum_trust__lte", 3)), name="profile_minimum_trust_0_to_3"
+                    ),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -264,6 +271,10 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["profile", "-created_at"], name="lease_by_profile"),
+                    models.Index(fields=["expires_at"], name="lease_by_expiry"),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -299,6 +310,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("environment", "agent", "provider"), name="profile_order_once_per_agent"
+                    )
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -378,6 +394,9 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "profile settings",
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(fields=("environment",), name="profile_settings_once_per_environment")
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -443,6 +462,9 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "provider entries",
                 "ordering": ["slug"],
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(fields=("environment", "slug"), name="provider_entry_once_per_environment")
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -473,6 +495,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_manager_name": "unscoped",
+                "constraints": [models.UniqueConstraint(fields=("environment", "session"), name="session_pin_once")],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -509,34 +532,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(fields=("environment", "agent"), name="store_remainder_once_per_agent")
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
             ],
-        ),
-        migrations.AddIndex(
-            model_name="profile",
-            index=models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider"),
-        ),
-        migrations.AddConstraint(
-            model_name="profile",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "agent", "key"), name="profile_key_once_per_agent"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="profile",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("minimum_trust__lte", 3)), name="profile_minimum_trust_0_to_3"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lease",
-            index=models.Index(fields=["profile", "-created_at"], name="lease_by_profile"),
-        ),
-        migrations.AddIndex(
-            model_name="lease",
-            index=models.Index(fields=["expires_at"], name="lease_by_expiry"),
         ),
         migrations.AddConstraint(
             model_name="credential",
@@ -547,29 +549,5 @@ class Migration(migrations.Migration):
             constraint=models.UniqueConstraint(
                 condition=models.Q(("state", "current")), fields=("profile",), name="credential_one_current_per_profile"
             ),
-        ),
-        migrations.AddConstraint(
-            model_name="profileorder",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "agent", "provider"), name="profile_order_once_per_agent"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="profilesettings",
-            constraint=models.UniqueConstraint(fields=("environment",), name="profile_settings_once_per_environment"),
-        ),
-        migrations.AddConstraint(
-            model_name="providerentry",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "slug"), name="provider_entry_once_per_environment"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="sessionpin",
-            constraint=models.UniqueConstraint(fields=("environment", "session"), name="session_pin_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="storeremainder",
-            constraint=models.UniqueConstraint(fields=("environment", "agent"), name="store_remainder_once_per_agent"),
         ),
     ]

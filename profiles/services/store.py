@@ -11,8 +11,8 @@ from django.db import transaction
 from django.db.models import Max
 
 from authsvc.audit.record import record
-from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.formats import keyed_hash
+from authsvc.tokens.opaque import pepper
 from authsvc.vault.services import open_text, seal_text
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound, ValidationFailed

@@ -92,6 +92,11 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("environment", "audience"), name="gateway_audience_once_per_environment"
+                    )
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -144,6 +149,16 @@ class Migration(migrations.Migration):
                 "verbose_name_plural": "channel policies",
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("environment", "gateway", "channel"), name="channel_policy_once_per_gateway"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("gateway__isnull", True)),
+                        fields=("environment", "channel"),
+                        name="channel_policy_once_per_environment",
+                    ),
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -182,6 +197,9 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "constraints": [
+                    models.UniqueConstraint(fields=("environment", "name"), name="role_name_once_per_environment")
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -248,6 +266,18 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [
+                    models.Index(fields=["principal", "revoked_at"], name="grant_by_principal"),
+                    models.Index(fields=["environment", "-created_at", "-id"], name="grant_by_environment"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("role__isnull", False), models.Q(("scopes", []), _negated=True), _connector="OR"
+                        ),
+                        name="grant_has_role_or_scopes",
+                    )
+                ],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -296,6 +326,7 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "indexes": [models.Index(fields=["environment", "-created_at", "-id"], name="service_account_by_env")],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -333,6 +364,7 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
+                "constraints": [models.UniqueConstraint(fields=("environment", "scope"), name="tenant_scope_once")],
             },
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
@@ -393,52 +425,5 @@ class Migration(migrations.Migration):
             managers=[
                 ("unscoped", django.db.models.manager.Manager()),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name="gateway",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "audience"), name="gateway_audience_once_per_environment"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="channelpolicy",
-            constraint=models.UniqueConstraint(
-                fields=("environment", "gateway", "channel"), name="channel_policy_once_per_gateway"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="channelpolicy",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("gateway__isnull", True)),
-                fields=("environment", "channel"),
-                name="channel_policy_once_per_environment",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="role",
-            constraint=models.UniqueConstraint(fields=("environment", "name"), name="role_name_once_per_environment"),
-        ),
-        migrations.AddIndex(
-            model_name="grant",
-            index=models.Index(fields=["principal", "revoked_at"], name="grant_by_principal"),
-        ),
-        migrations.AddIndex(
-            model_name="grant",
-            index=models.Index(fields=["environment", "-created_at", "-id"], name="grant_by_environment"),
-        ),
-        migrations.AddConstraint(
-            model_name="grant",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("role__isnull", False), models.Q(("scopes", []), _negated=True), _connector="OR"),
-                name="grant_has_role_or_scopes",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="serviceaccount",
-            index=models.Index(fields=["environment", "-created_at", "-id"], name="service_account_by_env"),
-        ),
-        migrations.AddConstraint(
-            model_name="tenantscope",
-            constraint=models.UniqueConstraint(fields=("environment", "scope"), name="tenant_scope_once"),
         ),
     ]

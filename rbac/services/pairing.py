@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from authsvc.audit.record import record
-from authsvc.tokens.api_keys import pepper
 from authsvc.tokens.formats import keyed_hash
+from authsvc.tokens.opaque import pepper
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict, NotFound
 from authsvc.web.secret_text import SecretText

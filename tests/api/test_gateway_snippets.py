@@ -9,7 +9,6 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.compat.agentos_app import make_agents
 from tests.world import Api, Place, World
 
 
@@ -99,6 +98,8 @@ def test_agentos_accepts_our_tokens_with_the_env_line_alone(
 ) -> None:
     from agno.os import AgentOS, Authorization
     from fastapi.testclient import TestClient
+
+    from tests.compat.agentos_app import make_agents
 
     place = world.prod
     assert variable in snippets(place)["env"]["text"]

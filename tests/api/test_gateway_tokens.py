@@ -18,10 +18,11 @@ from django.test import Client
 
 from authsvc.audit.models import AuditEvent
 from authsvc.gate.authentication import admit
-from authsvc.tokens.api_keys import revoke_api_key, verify_opaque
+from authsvc.tokens.api_keys import revoke_api_key
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import PATTERN, parse_imported
 from authsvc.tokens.models import ApiKey
+from authsvc.tokens.opaque import verify_opaque
 from rbac.services.gateways import get_gateway, import_gateway_token
 from tests.world import Place, World
 

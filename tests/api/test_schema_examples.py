@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -37,9 +38,16 @@ def plain(schema: Any) -> Any:
     return {"anyOf": [inner, {"type": "null"}]} if schema.get("nullable") is True else inner
 
 
+@lru_cache(maxsize=1)
+def plain_components() -> Described:
+    """Return what the schemas refer to."""
+    found: Described = plain(described()["components"])
+    return found
+
+
 def faults_of(example: object, schema: Described) -> list[str]:
     """Return what an example has that its schema does not allow."""
-    whole = {**plain(schema), "components": plain(described()["components"])}
+    whole = {**plain(schema), "components": plain_components()}
     return [f"{error.json_path}: {error.message[:100]}" for error in Draft202012Validator(whole).iter_errors(example)]
 
 

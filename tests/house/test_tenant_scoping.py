@@ -20,7 +20,8 @@ MAY_BE_UNSCOPED = {
     "authsvc/tenants/known.py",  # an issuer's address comes before any tenant
     "authsvc/tenants/origins.py",  # a browser names its origin before any proof
     "authsvc/tenants/admin_site.py",  # lists what an operator's memberships allow
-    "authsvc/tokens/api_keys.py",  # the key says whose it is
+    "authsvc/tokens/api_keys.py",  # a token made elsewhere is imported once, whoever has it
+    "authsvc/tokens/opaque.py",  # the key says whose it is
     "authsvc/tokens/services.py",  # the kid says whose it is
     "authsvc/tokens/refresh.py",  # the refresh token says whose it is
     "authsvc/tokens/keys.py",  # the worker retires keys whose last token is dead, of every environment

@@ -9,17 +9,11 @@ import pytest
 
 from authsvc.audit.models import AuditEvent
 from authsvc.tenants.models import Principal
-from authsvc.tokens.api_keys import (
-    IssuedKey,
-    get_api_key,
-    issue_api_key,
-    revoke_api_key,
-    rotate_api_key,
-    verify_opaque,
-)
+from authsvc.tokens.api_keys import IssuedKey, get_api_key, issue_api_key, revoke_api_key, rotate_api_key
 from authsvc.tokens.claims import TokenRefused
 from authsvc.tokens.formats import TokenType, generate
 from authsvc.tokens.models import ApiKey, ApiKeyKind
+from authsvc.tokens.opaque import verify_opaque
 from authsvc.web.problems import NotFound, ValidationFailed
 from tests.world import World
 
