@@ -1,17 +1,22 @@
-"""The quick door's views of this room: decide, singly and in batches, and the device that shows its secret."""
+"""The quick door's views of this room: decide, singly and in batches, filter, and the device that shows its secret."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest
 
+from authsvc.gate.access import filter_ids
+from authsvc.gate.authentication import bearer_of, find_admission
 from authsvc.gate.decide import Question, decide, decide_batch
+from authsvc.gate.serializers import are_ids
 from authsvc.gate.verdicts import find_verdict, key_of, remember_verdict
-from authsvc.gate.views.decisions import Decide, DecideBatch, decision_document
+from authsvc.gate.views.decisions import Decide, DecideBatch, Filter, decision_document
 from authsvc.gate.views.device_authentication import DeviceAuthentication, authenticated_document, tokens_for
+from authsvc.tokens.issuer import API_AUDIENCE
 from authsvc.web.api import ApiView
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
@@ -23,8 +28,10 @@ from authsvc.web.quick import Find, Found, QuickView, Warm, are_plain_texts, pla
 from authsvc.web.request_id import request_id_of
 from authsvc.web.serializers import is_identifier
 from devices.services.authenticate import Attempt, use_secret
+from rbac.services.known import known_gateway
 
 QUESTION = {"token": 16_384, "gateway": 128, "scope": 255, "method": 10, "path": 2000}
+FILTER = {"token": 16_384, "gateway": 128, "resource": 100, "action": 100}
 SECRET = {"secret": 256}
 MAXIMUM_BYTES = 32_768
 MAXIMUM_QUESTIONS = 100
@@ -92,11 +99,8 @@ def find_batch(environ: Environ, _names: Mapping[str, str]) -> Found | None:
 
 def plain_questions(body: bytes) -> list[Question] | None:
     """Return the questions of a batch, or ``None`` unless every one of 1 to 100 is plain."""
-    try:
-        document = parse_json(body)
-    except Problem:
-        return None
-    listed = document.get("questions") if isinstance(document, dict) and len(document) == 1 else None
+    document = _json_object(body)
+    listed = document.get("questions") if document is not None and len(document) == 1 else None
     if not isinstance(listed, list) or not 0 < len(listed) <= MAXIMUM_QUESTIONS:
         return None
     questions = [_question(one) for one in listed if isinstance(one, dict) and are_plain_texts(one, QUESTION)]
@@ -125,6 +129,43 @@ def _question(fields: Mapping[str, str]) -> Question | None:
     )
 
 
+def find_filter(environ: Environ, _names: Mapping[str, str]) -> Found | None:
+    """Return the view of a list to be cut down, for somebody who is known: its long body is read for nobody else."""
+    if not _is_known(str(environ.get("HTTP_AUTHORIZATION", ""))):
+        return None
+    body = plain_body(environ, maximum_bytes=DATA_LIMIT)
+    fields = None if body is None else _json_object(body)
+    ids = None if fields is None else fields.pop("ids", None)
+    if fields is None or not are_ids(ids) or not are_plain_texts(fields, FILTER):
+        return None
+    gateway_id = fields.pop("gateway", "")
+    if fields.keys() != {"token", "resource", "action"} or (gateway_id and not is_identifier(gateway_id)):
+        return None
+
+    def work(_request: HttpRequest, caller: Caller | None, now: datetime) -> str:
+        if caller is None:
+            raise Unauthenticated
+        gateway = known_gateway(caller, gateway_id) if gateway_id else None
+        return encoded({"ids": filter_ids(caller, **fields, gateway=gateway, ids=ids, now=now)})
+
+    return QuickView(Filter, work)
+
+
+def _is_known(authorization: str) -> bool:
+    try:
+        return find_admission(bearer_of(authorization) or "", audience=API_AUDIENCE) is not None
+    except (DatabaseError, InterfaceError):
+        return False  # the whole way says so in the whole form
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    try:
+        document = parse_json(body)
+    except Problem:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Found | None:
     """Return the view of a device that shows its secret."""
     body = plain_body(environ, maximum_bytes=MAXIMUM_BYTES)
@@ -143,5 +184,6 @@ def find_device_authentication(environ: Environ, names: Mapping[str, str]) -> Fo
 API_VIEWS: Mapping[str, Find] = {
     r"/api/v1/decide": find_decide,
     r"/api/v1/decide/batch": find_batch,
+    r"/api/v1/filter": find_filter,
     r"/api/v1/devices/(?P<device_id>[a-zA-Z0-9_-]{1,128})/authenticate": find_device_authentication,
 }

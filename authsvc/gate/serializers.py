@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -68,13 +68,18 @@ class BatchOutput(serializers.Serializer[Any]):
     decisions = DecisionOutput(many=True)
 
 
+def are_ids(data: object) -> TypeGuard[list[str]]:
+    """True for a list of at most 100,000 texts."""
+    return isinstance(data, list) and len(data) <= 100_000 and {str}.issuperset(map(type, data))
+
+
 @extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 100_000})
 class IdsField(serializers.Field[Any, Any, Any, Any]):
     """A list of at most 100,000 texts, checked in one pass."""
 
     def to_internal_value(self, data: Any) -> list[str]:
         """Return the list."""
-        if not isinstance(data, list) or len(data) > 100_000 or not {str}.issuperset(map(type, data)):
+        if not are_ids(data):
             raise serializers.ValidationError("Give a list of at most 100,000 texts.")
         return data
 

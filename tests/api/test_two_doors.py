@@ -83,6 +83,7 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
     token = place.access_token(audience=place.gateway["audience"])
     asked = {"token": token, "gateway": gateway, "scope": "agents:agent-1:run"}
     basic = "Basic " + base64.b64encode(f"{place.client_id}:{place.client_secret}".encode()).decode()
+    listed = {"token": token, "resource": "agents", "action": "run", "ids": ["agent-2", "agent-1", "agent-1"]}
     about = urlencode({"token": token}).encode()
     form: dict[str, Any] = {"method": "POST", "kind": FORM, "authorization": basic}
     forward, introspect = place.path(f"/gateways/{gateway}/forward-auth"), place.path("/oauth/introspect")
@@ -129,6 +130,17 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
         "batch of nothing": post(place, key, "/decide/batch", {"questions": []}),
         "batch with a bad one": post(place, key, "/decide/batch", {"questions": [asked, {"token": 1}]}),
         "batch with two in one": post(place, key, "/decide/batch", {"questions": [asked, {"token": token}]}),
+        "filter": post(place, key, "/filter", {**listed, "gateway": gateway}),
+        "filter at the token's gateway": post(place, key, "/filter", listed),
+        "filter of nothing": post(place, key, "/filter", {**listed, "ids": []}),
+        "filter odd texts": post(place, key, "/filter", {**listed, "ids": ["agent-1", "\u2028", "", "ü", '"']}),
+        "filter for nobody": post(place, key, "/filter", {**listed, "token": "x"}),
+        "filter numbers": post(place, key, "/filter", {**listed, "ids": [1]}),
+        "filter without ids": post(place, key, "/filter", {"token": token}),
+        "filter elsewhere": post(place, key, "/filter", {**listed, "gateway": "gwy_0000000000000000000000"}),
+        "filter with more": post(place, key, "/filter", {**listed, "more": 1}),
+        "filter by nobody": post(place, "x", "/filter", listed),
+        "filter without the scope": post(place, place.access_token(scope="profiles:read"), "/filter", listed),
         "resolve": post(place, key, "/credentials/resolve", {"provider": "anthropic"}),
         "resolve with all": post(
             place, key, "/credentials/resolve", {"provider": "Anthropic", "view": "full", "session": "s"}
@@ -191,6 +203,14 @@ def test_the_quick_door_takes_the_hot_requests_and_leaves_the_odd_ones(world: Wo
     assert {name for name in hot if find_view(sent[name]) is None} == set()
     odd = ("no bearer at all", "unknown field", "no json", "xml", "wants html", "get", "another host")
     assert {name for name in odd if find_view(sent[name]) is not None} == set()
+
+
+def test_long_body_is_read_by_the_quick_door_only_from_somebody_known(world: World, doors: Any) -> None:
+    door, sent = doors[0], requests_of(world.prod)["filter"]
+    assert door.find_view(sent) is None
+    assert sent["wsgi.input"].tell() == 0
+    assert answer(door, sent)[0] == "200 OK"
+    assert door.find_view(sent) is not None
 
 
 def test_a_denial_through_the_quick_door_is_audited_as_behind_it(world: World, doors: Any) -> None:

@@ -26,6 +26,7 @@ from tests.live import ROOT
 PATHS = ("P1 decide cold", "P2 opaque key, no cache", "P3 resolve", "P4 client_credentials ES256",
          "P6 device authenticate ES256")  # fmt: skip
 CONNECTIONS = 16
+LEAST_PLANS = 20  # there are more prepared queries than this
 SHARED = {"tenant_id": "ten_g{tenant}", "environment_id": "env_g{tenant}"}
 # Table: which of a copied row's columns become others. {tenant} counts tenants, {row} rows.
 TABLES: Mapping[str, Mapping[str, str]] = {
@@ -47,6 +48,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsvc.settings")
 import authsvc.wsgi, authsvc.urls
 from django.db import transaction
 from authsvc.web.prepared import Prepared
+gc.unfreeze()
 with transaction.atomic():
     plans = [each.queryset().explain() for each in gc.get_objects() if type(each) is Prepared]
 print(json.dumps(plans))
@@ -115,6 +117,8 @@ def read_whole(environment: Mapping[str, str]) -> list[str]:
         [sys.executable, "-c", PLANS], env=known, cwd=ROOT, capture_output=True, text=True, check=True
     )
     plans: list[str] = json.loads(done.stdout.splitlines()[-1])
+    if len(plans) < LEAST_PLANS:
+        raise RuntimeError(f"only {len(plans)} prepared queries were found")
     return [plan for plan in plans if any(f"Seq Scan on {table} " in plan for table in TABLES)]
 
 

@@ -136,6 +136,7 @@ def test_a_key_that_is_never_remembered_asks_for_its_row_alone(place: Place, sta
 
 def every_prepared() -> list[Prepared[Any]]:
     """Return every prepared query of the service, found where they are kept."""
+    gc.unfreeze()  # what is loaded is frozen, and not listed then
     return [thing for thing in gc.get_objects() if type(thing) is Prepared]  # isinstance would follow dead proxies
 
 
