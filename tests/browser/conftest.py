@@ -13,20 +13,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.chromium import chromium
+from tests.chromium import FLAGS, chromium
 from tests.live import LiveServer, start_live_server
 from tests.scale import scaled
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 VIEWS = {
     "desk-light": ((1280, 800), "light"),
     "desk-dark": ((1280, 800), "dark"),

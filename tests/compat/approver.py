@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.chromium import chromium
+from tests.chromium import FLAGS, chromium
 from tests.compat.installed import cannot_run
 from tests.live import LiveServer
 
@@ -36,7 +36,7 @@ class Approver:
         if binary is None:
             cannot_run("approving in a browser needs chromium, and none is installed")
         self.driver = sync_playwright().start()
-        self.browser = self.driver.chromium.launch(executable_path=binary, args=["--no-sandbox", "--disable-gpu"])
+        self.browser = self.driver.chromium.launch(executable_path=binary, args=FLAGS)
         operator = self.live.document["operators"]["acme"]
         page = self.browser.new_page()
         page.goto(f"{self.live.base_url}/device")

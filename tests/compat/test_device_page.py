@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from tests.chromium import chromium
+from tests.chromium import FLAGS, chromium
 from tests.live import LiveServer
 
 PHONE = {"width": 360, "height": 740}
@@ -33,7 +33,7 @@ def approve_on_a_phone(asked: dict[str, Any], operator: dict[str, str]) -> list[
     """Sign in, compare, approve; return what the console said."""
     complaints: list[str] = []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=chromium(), args=FLAGS)
         page = browser.new_page(viewport=PHONE)  # type: ignore[arg-type]
         page.on("console", lambda message: complaints.append(message.text))
         page.goto(asked["verification_uri_complete"])
