@@ -8,9 +8,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, VIEWS, open_window, place_to_look_at, sign_in
+from tests.browser.conftest import VIEWS, open_window, place_to_look_at, sign_in
 from tests.browser.looks import pages_of
-from tests.chromium import chromium
+from tests.chromium import FLAGS, chromium
 from tests.live import LiveServer, start_live_server
 
 FOLDER = Path(__file__).resolve().parents[2] / "screenshots"
