@@ -211,7 +211,8 @@ class HeldScopes:
             return [one for one in ids if one in visible]
         room = MAX_LENGTH - len(resource) - len(action) - 2
         listed = list(ids)
-        if not listed or (all(listed) and len(max(listed, key=len)) <= room and _ID.fullmatch("".join(listed))):
+        lengths = set(map(len, listed))
+        if 0 not in lengths and max(lengths, default=0) <= room and (not listed or _ID.fullmatch("".join(listed))):
             return listed  # all of them are ids: seen at one glance, since an id is any row of its characters
         return [one for one in listed if len(one) <= room and (one == WILDCARD or _ID.fullmatch(one))]
 

@@ -21,7 +21,7 @@ from authsvc.web.api import ApiView
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
 from authsvc.web.client_address import client_address
-from authsvc.web.json_text import encoded
+from authsvc.web.json_text import encoded, encoded_texts
 from authsvc.web.parsing import parse_json
 from authsvc.web.problems import Problem, Unauthenticated
 from authsvc.web.quick import Find, Found, QuickView, Warm, are_plain_texts, plain_body, plain_texts
@@ -146,7 +146,7 @@ def find_filter(environ: Environ, _names: Mapping[str, str]) -> Found | None:
         if caller is None:
             raise Unauthenticated
         gateway = known_gateway(caller, gateway_id) if gateway_id else None
-        return encoded({"ids": filter_ids(caller, **fields, gateway=gateway, ids=ids, now=now)})
+        return encoded_texts("ids", filter_ids(caller, **fields, gateway=gateway, ids=ids, now=now))
 
     return QuickView(Filter, work)
 

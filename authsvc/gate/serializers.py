@@ -70,7 +70,13 @@ class BatchOutput(serializers.Serializer[Any]):
 
 def are_ids(data: object) -> TypeGuard[list[str]]:
     """True for a list of at most 100,000 texts."""
-    return isinstance(data, list) and len(data) <= 100_000 and {str}.issuperset(map(type, data))
+    if not isinstance(data, list) or len(data) > 100_000:
+        return False
+    try:
+        "".join(data)  # takes texts alone, and looks at them faster than anything else
+    except TypeError:
+        return False
+    return True
 
 
 @extend_schema_field({"type": "array", "items": {"type": "string"}, "maxItems": 100_000})
