@@ -86,6 +86,7 @@ class Device(EnvironmentOwned):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status"),
+            models.Index(fields=["-created_at", "-id"], name="device_newest"),
             models.Index(fields=["environment", "key_fingerprint"], name="device_by_key"),
             models.Index(fields=["-created_at", "-id"], condition=models.Q(status="pending"), name="device_waiting"),
             models.Index(fields=["tenant"], condition=models.Q(status="suspended"), name="device_suspended"),

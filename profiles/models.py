@@ -87,7 +87,10 @@ class Profile(EnvironmentOwned):
             models.UniqueConstraint(fields=["environment", "agent", "key"], name="profile_key_once_per_agent"),
             models.CheckConstraint(name="profile_minimum_trust_0_to_3", condition=models.Q(minimum_trust__lte=3)),
         ]
-        indexes = [models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider")]
+        indexes = [
+            models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider"),
+            models.Index(fields=["-created_at", "-id"], name="profile_newest"),
+        ]
 
     def __str__(self) -> str:
         return self.key

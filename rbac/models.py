@@ -173,6 +173,7 @@ class Grant(EnvironmentOwned):
         indexes = [
             models.Index(fields=["principal", "revoked_at"], name="grant_by_principal"),
             models.Index(fields=["environment", "-created_at", "-id"], name="grant_by_environment"),
+            models.Index(fields=["-created_at", "-id"], name="grant_newest"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -58,6 +58,7 @@ class AuditEvent(AppendOnly):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant_id", "sequence"], name="audit_event_sequence_once")]
         indexes = [
+            models.Index(fields=["-occurred_at", "-sequence"], name="audit_event_newest"),
             models.Index(fields=["tenant_id", "event_type", "-sequence"], name="audit_event_by_type"),
             models.Index(fields=["tenant_id", "subject_id", "-sequence"], name="audit_event_by_subject"),
             models.Index(fields=["tenant_id", "environment_id", "-sequence"], name="audit_event_by_environment"),

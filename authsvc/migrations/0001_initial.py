@@ -186,6 +186,7 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-occurred_at", "-sequence"],
                 "indexes": [
+                    models.Index(fields=["-occurred_at", "-sequence"], name="audit_event_newest"),
                     models.Index(fields=["tenant_id", "event_type", "-sequence"], name="audit_event_by_type"),
                     models.Index(fields=["tenant_id", "subject_id", "-sequence"], name="audit_event_by_subject"),
                     models.Index(
@@ -611,6 +612,7 @@ class Migration(migrations.Migration):
                 "default_manager_name": "unscoped",
                 "indexes": [
                     models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
+                    models.Index(fields=["-created_at", "-id"], name="issued_token_newest"),
                     models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
                     models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
                     models.Index(
@@ -857,7 +859,7 @@ class Migration(migrations.Migration):
                 "default_manager_name": "unscoped",
                 "indexes": [
                     models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
-                    models.Index(fields=["principal"], name="api_key_by_principal"),
+                    models.Index(fields=["-created_at", "-id"], name="api_key_newest"),
                     models.Index(
                         condition=models.Q(("revoked_at__isnull", True)),
                         fields=["tenant", "rotate_after"],

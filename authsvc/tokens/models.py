@@ -132,6 +132,7 @@ class IssuedToken(EnvironmentOwned):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["environment", "-created_at", "-id"], name="issued_token_by_environment"),
+            models.Index(fields=["-created_at", "-id"], name="issued_token_newest"),
             models.Index(fields=["principal", "expires_at"], name="issued_token_by_principal"),
             models.Index(fields=["expires_at"], name="issued_token_by_expiry"),
             models.Index(fields=["family_id"], condition=~models.Q(family_id=""), name="issued_token_by_family"),
@@ -278,7 +279,7 @@ class ApiKey(EnvironmentOwned):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(fields=["environment", "kind", "-created_at"], name="api_key_by_environment"),
-            models.Index(fields=["principal"], name="api_key_by_principal"),
+            models.Index(fields=["-created_at", "-id"], name="api_key_newest"),
             models.Index(
                 fields=["tenant", "rotate_after"],
                 condition=models.Q(revoked_at__isnull=True),

@@ -143,6 +143,7 @@ class Migration(migrations.Migration):
                 "default_manager_name": "unscoped",
                 "indexes": [
                     models.Index(fields=["environment", "status", "-created_at", "-id"], name="device_by_status"),
+                    models.Index(fields=["-created_at", "-id"], name="device_newest"),
                     models.Index(fields=["environment", "key_fingerprint"], name="device_by_key"),
                     models.Index(
                         condition=models.Q(("status", "pending")), fields=["-created_at", "-id"], name="device_waiting"

@@ -173,7 +173,10 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-created_at", "-id"],
                 "default_manager_name": "unscoped",
-                "indexes": [models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider")],
+                "indexes": [
+                    models.Index(fields=["environment", "provider", "agent"], name="profile_by_provider"),
+                    models.Index(fields=["-created_at", "-id"], name="profile_newest"),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("environment", "agent", "key"), name="profile_key_once_per_agent"),
                     models.CheckConstraint(

@@ -1,7 +1,8 @@
 """``make bench-growth``: the hot paths with the demo's few rows, then with many tenants and a million rows a table.
 
 The rows are written by COPY, as copies of the demo's own with other ids. Prints the rate and the waiting times of each
-path before and after, and fails when a prepared query reads a table whole. ``--tenants``, ``--rows``, ``--audit``.
+path, and the first pages of the admin, before and after, and fails when a prepared query reads a table whole.
+``--tenants``, ``--rows``, ``--audit``.
 """
 
 from __future__ import annotations
@@ -68,13 +69,16 @@ def main(arguments: list[str]) -> int:
         folder = Path(text)
         folder.chmod(0o755)
         with measured_server(folder, "postgresql") as (server, bench):
-            small = measured(bench, options, folder)
+            small, few = measured(bench, options, folder), first_pages(server.environment)
             fill(server.environment["DATABASE_URL"], options)
-            large = measured(bench, options, folder)
+            large, many = measured(bench, options, folder), first_pages(server.environment)
             whole = read_whole(server.environment)
     print(f"{'path':<32} {'req/s':>14} {'x':>5} {'p50 ms':>14} {'x':>5} {'p99 x':>6} wrong")  # noqa: T201
     for name in PATHS:
         print(line(name, small[name], large[name]))  # noqa: T201
+    print(f"{'first page of a list of the admin':<44} {'ms':>7} {'ms':>8} {'x':>6}")  # noqa: T201
+    for name, before in few.items():
+        print(f"{name:<44} {before:>7.1f} {many[name]:>8.1f} {many[name] / before:>6.2f}")  # noqa: T201
     print(f"plans that read a large table whole: {whole or 'none'}")  # noqa: T201
     return (
         1 if whole or any(sample.wrong for runs in (small, large) for each in runs.values() for sample in each) else 0
@@ -108,6 +112,20 @@ def fill(database_url: str, options: argparse.Namespace) -> None:
                     copy.write(row)
             print(f"  {table}: {count} rows", file=sys.stderr)  # noqa: T201
         connection.execute("ANALYZE")
+
+
+def first_pages(environment: Mapping[str, str]) -> dict[str, float]:
+    """Return the milliseconds of the first page of each large list, by operator and page."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.admin_lists"],
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def read_whole(environment: Mapping[str, str]) -> list[str]:
