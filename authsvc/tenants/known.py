@@ -5,11 +5,16 @@ They are for reading. What changes a row gets its own from ``services``; these a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from authsvc.audit.changes import Remembered, current_changes
-from authsvc.tenants.models import Environment, Principal, PrincipalState, Tenant, TenantState
+from authsvc.tenants.models import Environment, Principal, Tenant, TenantState
 from authsvc.web.prepared import Prepared
 from authsvc.web.problems import NotFound
 
+Row = TypeVar("Row")
 MAXIMUM_REMEMBERED = 4096
 MAXIMUM_PRINCIPALS = 10_000
 
@@ -54,36 +59,31 @@ def known_environment(*, tenant: str, environment: str) -> Environment:
 
 def known_tenant(tenant_id: str) -> Tenant:
     """Return a tenant for reading its settings; raises ``NotFound``."""
-    known = _TENANTS.find(tenant_id)
-    if known is not None:
-        return known.value
-    changes = current_changes(tenant_id)
-    found = _TENANT.first(tenant_id=tenant_id)
+    found = _found(_TENANTS, tenant_id, tenant_id, partial(_TENANT.first, tenant_id=tenant_id))
     if found is None:
         raise NotFound
-    _TENANTS.put(tenant_id, tenant_id, changes, found)
     return found
 
 
 def find_environment(tenant_id: str, environment_id: str) -> Environment | None:
-    """Return an environment by its id, with its tenant, whatever state that is in."""
-    known = _PLACES.find(environment_id)
-    if known is not None:
-        return known.value
-    changes = current_changes(tenant_id)
-    found = _PLACE.first(tenant_id=tenant_id, environment_id=environment_id)
-    if found is not None:
-        _PLACES.put(environment_id, tenant_id, changes, found)
-    return found
+    """Return an environment of a tenant by its id, whatever state the tenant is in."""
+    look = partial(_PLACE.first, tenant_id=tenant_id, environment_id=environment_id)
+    return _found(_PLACES, environment_id, tenant_id, look)
 
 
 def find_principal(tenant_id: str, principal_id: str) -> Principal | None:
-    """Return a principal by its id, disabled or not; a disabled one is looked up each time."""
-    known = _PRINCIPALS.find(principal_id)
-    if known is not None:
+    """Return a principal of a tenant by its id, disabled or not."""
+    look = partial(_PRINCIPAL.first, tenant_id=tenant_id, principal_id=principal_id)
+    return _found(_PRINCIPALS, principal_id, tenant_id, look)
+
+
+def _found(memory: Remembered[str, Row], row_id: str, tenant_id: str, look: Callable[[], Row | None]) -> Row | None:
+    """Return a row of the tenant that is remembered or there; that it is not there is never remembered."""
+    known = memory.find(row_id)
+    if known is not None and known.tenant_id == tenant_id:
         return known.value
     changes = current_changes(tenant_id)
-    found = _PRINCIPAL.first(tenant_id=tenant_id, principal_id=principal_id)
-    if found is not None and found.state == PrincipalState.ACTIVE:
-        _PRINCIPALS.put(principal_id, tenant_id, changes, found)
-    return found
+    row = look()
+    if row is not None:
+        memory.put(row_id, tenant_id, changes, row)
+    return row
