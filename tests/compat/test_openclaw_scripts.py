@@ -244,9 +244,10 @@ def test_sync_writes_private_files_once(live: LiveServer, tmp_path: Path, python
 
 def test_sync_acknowledges_the_keys_as_the_gateway_once_it_was_restarted(live: LiveServer, tmp_path: Path) -> None:
     path, restarts = tmp_path / "jwks.json", tmp_path / "restarts"
-    place = live.place("globex/dev")
+    gateway = _send(live, "POST", "/gateways", {"name": "Restarted", "audience": "restarted"}, place="globex/dev")["id"]
+    issued = _send(live, "POST", f"/gateways/{gateway}/tokens", {"name": "restarted"}, place="globex/dev")
     token = tmp_path / "gateway-token"
-    token.write_text(place["gateway"]["token"])
+    token.write_text(issued["secret"])
     token.chmod(0o600)
 
     def run(command: str, *more: str, **settings: str) -> int:
@@ -256,7 +257,7 @@ def test_sync_acknowledges_the_keys_as_the_gateway_once_it_was_restarted(live: L
         ).returncode
 
     def kids(field: str) -> set[str]:
-        return set(_send(live, "GET", f"/gateways/{place['gateway']['id']}", place="globex/dev")[field])
+        return set(_send(live, "GET", f"/gateways/{gateway}", place="globex/dev")[field])
 
     assert run("false") == 1
     written = {key["kid"] for key in json.loads(path.read_text())["keys"]}
