@@ -12,9 +12,10 @@ class AuthsvcConfig(AppConfig):
     name = "authsvc"
 
     def ready(self) -> None:
-        """Register the numbered start-up checks, and who may read answers in a browser."""
+        """Register the numbered start-up checks, who may read answers in a browser, and the care for connections."""
         from authsvc.ops import checks  # noqa: F401, PLC0415 - importing registers them
         from authsvc.tenants import origins  # noqa: F401, PLC0415 - importing registers its receiver
+        from authsvc.web import database  # noqa: F401, PLC0415 - importing registers its receivers
 
 
 class AuthsvcAdminConfig(AdminConfig):

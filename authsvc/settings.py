@@ -117,6 +117,7 @@ TEMPLATES = [
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{STATE_DIRECTORY / 'authsvc.sqlite3'}")}
 _database = DATABASES["default"]
+_database["CONN_MAX_AGE"] = 60  # a replaced file of SQLite is noticed at the next request (authsvc/web/database.py)
 if _database["ENGINE"].endswith("sqlite3"):
     # WAL lets readers run beside the one writer; IMMEDIATE takes the write lock first, so none fails half-way.
     _database["OPTIONS"] = {
@@ -125,7 +126,6 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
 else:
-    _database["CONN_MAX_AGE"] = 60
     _database["CONN_HEALTH_CHECKS"] = True
     # The few hottest queries are prepared (authsvc/web/prepared.py); the ORM's own stay as they are.
     _database["OPTIONS"] = {"prepare_threshold": 5, **_database.get("OPTIONS", {})}

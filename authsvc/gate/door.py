@@ -9,8 +9,6 @@ untouched: another path, a host that is not ours, a body this one does not read.
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +18,7 @@ from typing import Any, cast
 from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.utils.cache import patch_vary_headers
@@ -34,6 +32,7 @@ from authsvc.gate.plain import CROSS_ORIGIN, Answer, answer_plain, answer_told
 from authsvc.gate.quick_api import answer_post
 from authsvc.gate.told import find_told, key_of, remember_told
 from authsvc.web.body_limit import Application, Environ, StartResponse
+from authsvc.web.database import look_after_connection
 from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
@@ -47,8 +46,6 @@ PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
     re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
 }
 TOLD_AGAIN = frozenset(view for pattern, view in PLAIN_VIEWS.items() if not pattern.pattern.endswith("/oauth/token"))
-SECONDS_BETWEEN_LOOKS = 1.0
-_looked = threading.local()
 METHODS = frozenset({"GET", "HEAD", "POST"})
 
 
@@ -149,19 +146,6 @@ def _answered_plainly(environ: Environ, found: Named | Found | None, request_id:
     except (DatabaseError, InterfaceError):
         return None
     return None if told is None else answer_told(environ, told, request_id)
-
-
-def look_after_connection() -> None:
-    """Do once a second and thread what Django does around every request: close what is broken or too old, and have
-    the connection tested before its next statement. One that just failed is looked at immediately.
-    """
-    here, now = connections[DEFAULT_DB_ALIAS], time.monotonic()
-    if here.in_atomic_block:  # somebody's transaction, as in a test, is not ours to end
-        return
-    is_due = now - getattr(_looked, "at", 0.0) >= SECONDS_BETWEEN_LOOKS
-    if is_due or here.errors_occurred or here.vendor == "sqlite":  # its file may be another by the next request
-        _looked.at = now
-        close_old_connections()
 
 
 def is_our_host(environ: Mapping[str, Any]) -> bool:

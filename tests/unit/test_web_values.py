@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
@@ -106,6 +108,27 @@ def test_new_id_is_prefix_and_22_characters_of_base62() -> None:
 
 def test_new_id_never_repeats_in_many() -> None:
     assert len({new_id("x") for _ in range(5000)}) == 5000
+
+
+def test_new_ids_of_many_threads_are_all_different() -> None:
+    with ThreadPoolExecutor(8) as threads:
+        made = threads.map(lambda _: [new_id("x") for _ in range(500)], range(16))
+    assert len({one for many in made for one in many}) == 8000
+
+
+def test_a_forked_process_makes_other_ids_than_its_parent() -> None:
+    new_id("x")  # random bytes for further ones are there now
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, "\n".join(new_id("x") for _ in range(200)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        others = set(pipe.read().split("\n"))
+    assert len(others) == 200
+    assert not others & {new_id("x") for _ in range(200)}
 
 
 @pytest.mark.parametrize("length", [0, 1, 43])
