@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import unquote_plus
 
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 
 from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
@@ -26,13 +27,14 @@ from authsvc.tokens.opaque import verify_opaque
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.limit_middleware import count_for_tenant
+from authsvc.web.quick import FORM
 from authsvc.web.request_id import request_id_of
 from rbac.models import ServiceAccount
 
-FORM = "application/x-www-form-urlencoded"
 AUDIENCES = frozenset({"audience", "resource"})
 MAXIMUM_AUDIENCES = 8
 MAXIMUM_PARAMETER = 16_384
+Form = MultiValueDict[str, str]
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -44,7 +46,7 @@ class Client:
     caller: Caller
 
 
-def form_of(request: HttpRequest) -> QueryDict:
+def form_of(request: HttpRequest) -> Form:
     """Return the form; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2).
 
     A client that acts for itself may repeat ``audience`` or ``resource`` (RFC 8707 §2).
@@ -94,8 +96,8 @@ def _proven(request: HttpRequest, environment: Environment, now: datetime) -> Cl
     return Client(key.principal, client_caller(request, environment, key.principal, key.id))
 
 
-def _authenticate_by_key(request: HttpRequest, environment: Environment, form: QueryDict, now: datetime) -> Client:
-    if request.headers.get("Authorization") or "client_secret" in form:
+def _authenticate_by_key(request: HttpRequest, environment: Environment, form: Form, now: datetime) -> Client:
+    if request.META.get("HTTP_AUTHORIZATION") or "client_secret" in form:
         raise InvalidRequest("Use one way of client authentication.")
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise InvalidRequest(f"client_assertion_type must be {ASSERTION_TYPE}.")
@@ -127,7 +129,7 @@ def _keyed_account(environment: Environment, client_id: str) -> ServiceAccount:
 def has_client_proof(request: HttpRequest) -> bool:
     """True when the request tries to authenticate a client at all, well or badly."""
     names = ("client_secret", "client_assertion", "client_assertion_type")
-    return bool(request.headers.get("Authorization")) or any(name in form_of(request) for name in names)
+    return bool(request.META.get("HTTP_AUTHORIZATION")) or any(name in form_of(request) for name in names)
 
 
 def client_caller(
@@ -150,7 +152,7 @@ def client_caller(
 
 
 def _credentials(request: HttpRequest) -> tuple[str, str]:
-    header = request.headers.get("Authorization", "")
+    header = request.META.get("HTTP_AUTHORIZATION", "")
     form = form_of(request)
     if header and "client_secret" in form:
         raise InvalidRequest("Use one way of client authentication.")
