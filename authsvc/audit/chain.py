@@ -56,13 +56,13 @@ class ChainVerdict:
 
 
 _HASHED = tuple(column.name for column in fields(EventRow) if column.name != "hash")
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 def hash_event(row: EventRow) -> str:
     """Return the SHA-256 hex of the canonical JSON of every column but ``hash``."""
     columns = {name: getattr(row, name) for name in _HASHED}
-    canonical = json.dumps([VERSION, columns], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical([VERSION, columns]).encode()).hexdigest()
 
 
 def verify_chain(rows: Iterable[EventRow], head: ChainHead | None, start: ChainHead | None = None) -> ChainVerdict:

@@ -15,10 +15,25 @@ from authsvc.audit.models import PLATFORM, AuditEvent, AuditHead
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import Prepared, as_moment, execute, insert_rows
 
-_LOCKED_HEAD = Prepared(lambda tenant_id: AuditHead.objects.select_for_update().filter(tenant_id=tenant_id).order_by())
+_HEAD_COLUMNS = ("sequence", "changes", "hash")
+_LOCKED_HEAD = Prepared(
+    lambda tenant_id: (
+        AuditHead.objects.select_for_update().filter(tenant_id=tenant_id).order_by().values_list(*_HEAD_COLUMNS)
+    )
+)
 _HEADS = AuditHead._meta.db_table
 _MOVE_HEAD = f"UPDATE {_HEADS} SET sequence = %s, hash = %s WHERE tenant_id = %s"  # noqa: S608 - ours
 _MOVE_CHANGES = f"UPDATE {_HEADS} SET sequence = %s, hash = %s, changes = %s, changed_at = %s WHERE tenant_id = %s"  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class LockedHead:
+    """The end of a tenant's chain, which nobody else can move before the end of this transaction."""
+
+    tenant_id: str
+    sequence: int
+    changes: int
+    hash: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +95,7 @@ def draft(
     )
 
 
-def append_events(head: AuditHead, drafts: Sequence[Draft]) -> list[AuditEvent]:
+def append_events(head: LockedHead, drafts: Sequence[Draft]) -> list[AuditEvent]:
     """Append events of one tenant after its locked head, in order, and move the head; returns them as written."""
     events: list[AuditEvent] = []
     sequence, previous, changes = head.sequence, head.hash, head.changes
@@ -99,18 +114,19 @@ def append_events(head: AuditHead, drafts: Sequence[Draft]) -> list[AuditEvent]:
     return events
 
 
-def locked_head(tenant_id: str) -> AuditHead:
+def locked_head(tenant_id: str) -> LockedHead:
     """Return the head of a tenant's chain with its row locked to the end of the transaction."""
     head = find_locked_head(tenant_id)
     if head is not None:
         return head
     AuditHead.objects.bulk_create([AuditHead(tenant_id=tenant_id, hash=GENESIS)], ignore_conflicts=True)
-    return AuditHead.objects.select_for_update().get(tenant_id=tenant_id)
+    return LockedHead(tenant_id, *_LOCKED_HEAD.rows(tenant_id=tenant_id)[0])
 
 
-def find_locked_head(tenant_id: str) -> AuditHead | None:
+def find_locked_head(tenant_id: str) -> LockedHead | None:
     """Return the head of a tenant's chain with its row locked, or ``None`` for a chain without an event yet."""
-    return _LOCKED_HEAD.first(tenant_id=tenant_id)
+    found = _LOCKED_HEAD.first(tenant_id=tenant_id)
+    return None if found is None else LockedHead(tenant_id, *found)
 
 
 def _event(one: Draft, sequence: int, previous: str) -> AuditEvent:

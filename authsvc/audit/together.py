@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.utils.module_loading import import_string
 
 from authsvc.audit.ledger import Ledger
-from authsvc.audit.models import AuditHead
+from authsvc.audit.record import LockedHead
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Unavailable
 
@@ -204,7 +204,7 @@ def _written(units: list[Unit[Value]], *, is_last: bool) -> list[Value]:
     return values
 
 
-def _require_current(units: list[Unit[Value]], head: AuditHead) -> None:
+def _require_current(units: list[Unit[Value]], head: LockedHead) -> None:
     """Have those look again who were accepted under another count; the locked head lets nobody change it meanwhile."""
     moved = [unit for unit in units if unit.caller.changes not in (None, head.changes)]
     is_accepted: Callable[[Caller], bool] = import_string(settings.IS_STILL_ACCEPTED)

@@ -8,6 +8,7 @@ depends on the values: no ``IN`` of varying length, no comparison with ``None``.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,17 @@ from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigIntegerField, CharField, Field, ForeignKey, Model, QuerySet
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    DateTimeField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Model,
+    PositiveSmallIntegerField,
+    QuerySet,
+)
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
 from authsvc.web.driver import pipelined, run_prepared, send_commit
@@ -106,7 +117,7 @@ def insert_rows(rows: Sequence[Model]) -> None:
         some = rows[first : first + most]
         execute(_insertion(type(rows[0]), len(some)), [read(row) for row in some for read in readers])
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 @lru_cache(maxsize=128)
@@ -119,7 +130,29 @@ def _readers(model: type[Model]) -> list[Callable[[Model], Any]]:
 
 
 def _reader_of(field: Field[Any, Any]) -> Callable[[Model], Any]:
-    return lambda row: field.get_db_prep_save(field.pre_save(row, True), connection)
+    read, ready = attrgetter(field.attname), _ready_values(field)
+
+    def prepared(row: Model) -> Any:
+        value = read(row)
+        make = ready.get(type(value))
+        return field.get_db_prep_save(field.pre_save(row, True), connection) if make is None else make(value)
+
+    return prepared
+
+
+def _ready_values(field: Field[Any, Any]) -> Mapping[type, Callable[[Any], Any]]:
+    """Return for common types of value what the field makes of one for the driver, said shorter."""
+    if type(field) is JSONField and field.encoder is None:
+        return {dict: json.dumps, list: json.dumps}
+    if type(field) is PositiveSmallIntegerField:
+        return {int: _as_it_is, type(None): _as_it_is}
+    if type(field) is DateTimeField and not field.auto_now and connection.vendor == "postgresql":
+        return {datetime: _as_it_is, type(None): _as_it_is}
+    return {}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def update_row(row: Model, names: Sequence[str]) -> None:
