@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_plus
 
@@ -74,14 +74,9 @@ def authenticate_client(request: HttpRequest, environment: Environment, *, now: 
 
 def _authenticated(request: HttpRequest, environment: Environment, now: datetime) -> Client:
     changes = current_changes(environment.tenant_id)
-    client = _proven(request, environment, now)
-    return replace(client, caller=replace(client.caller, changes=changes))
-
-
-def _proven(request: HttpRequest, environment: Environment, now: datetime) -> Client:
     form = form_of(request)
     if "client_assertion" in form or "client_assertion_type" in form:
-        return _authenticate_by_key(request, environment, form, now)
+        return _authenticate_by_key(request, environment, form, changes, now)
     client_id, secret = _credentials(request)
     address = client_address(request)
     try:
@@ -93,10 +88,12 @@ def _proven(request: HttpRequest, environment: Environment, now: datetime) -> Cl
     if key.kind != ApiKeyKind.CLIENT_SECRET or not mine:
         _note_failure(request, environment, client_id, "not this client's secret", now)
         raise InvalidClient
-    return Client(key.principal, client_caller(request, environment, key.principal, key.id))
+    return Client(key.principal, client_caller(request, environment, key.principal, key.id, changes=changes))
 
 
-def _authenticate_by_key(request: HttpRequest, environment: Environment, form: Form, now: datetime) -> Client:
+def _authenticate_by_key(
+    request: HttpRequest, environment: Environment, form: Form, changes: int, now: datetime
+) -> Client:
     if request.META.get("HTTP_AUTHORIZATION") or "client_secret" in form:
         raise InvalidRequest("Use one way of client authentication.")
     if form.get("client_assertion_type") != ASSERTION_TYPE:
@@ -108,7 +105,7 @@ def _authenticate_by_key(request: HttpRequest, environment: Environment, form: F
             raise TokenRefused("client_id")
         client_id = assertion.client_id
         account = _keyed_account(environment, client_id)
-        caller = client_caller(request, environment, account.principal, "", "private_key_jwt")
+        caller = client_caller(request, environment, account.principal, "", "private_key_jwt", changes)
         issuer = issuer_of(environment.tenant.slug, environment.name)
         check_assertion(caller, assertion, keys=account.public_jwks, issuer=issuer, now=now)
     except TokenRefused as refusal:
@@ -133,7 +130,12 @@ def has_client_proof(request: HttpRequest) -> bool:
 
 
 def client_caller(
-    request: HttpRequest, environment: Environment, principal: Principal, token_id: str, proof: str = "client_secret"
+    request: HttpRequest,
+    environment: Environment,
+    principal: Principal,
+    token_id: str,
+    proof: str = "client_secret",
+    changes: int | None = None,
 ) -> Caller:
     """Return the caller for a principal at an OAuth endpoint; it holds no API scope there."""
     return Caller(
@@ -148,6 +150,7 @@ def client_caller(
         token_id=token_id,
         request_id=request_id_of(request),
         address=client_address(request),
+        changes=changes,
     )
 
 
