@@ -39,6 +39,12 @@ class NotWritten(OperationalError):
     """Whoever led the batch was stopped before it could say how it ended."""
 
 
+def _taken() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(eq=False, slots=True)
 class Unit(Generic[Value]):
     """One request's work, and how it ended. ``still`` says whether its checks would end the same now."""
@@ -46,16 +52,24 @@ class Unit(Generic[Value]):
     caller: Caller
     work: Callable[[Ledger], Value]
     still: Callable[[], bool]
-    turn: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=_taken)
     value: Value | None = None
     failure: BaseException | None = None
     is_done: bool = False
+
+    def wait(self) -> None:
+        """Stand still until it is this unit's turn to lead, or until it ended."""
+        self.turn.acquire()
+
+    def wake(self) -> None:
+        """Let its request go on."""
+        self.turn.release()
 
     def end(self, value: Value | None = None, failure: BaseException | None = None) -> None:
         """Note how it ended and wake its request, once."""
         if not self.is_done:
             self.value, self.failure, self.is_done = value, failure, True
-            self.turn.set()
+            self.wake()
 
 
 def write_together(
@@ -74,7 +88,7 @@ def write_together(
     if connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return _written_here(unit)
     line = _LINES.join(caller.tenant_id, unit)
-    unit.turn.wait()
+    unit.wait()
     if not unit.is_done:
         line.lead()
     if unit.failure is not None:
@@ -131,7 +145,7 @@ class Lines:
             line = self._lines.get(tenant_id)
             if line is None:
                 line = self._lines[tenant_id] = Line(tenant_id)
-                unit.turn.set()
+                unit.wake()
             line.waiting.append(unit)  # type: ignore[arg-type]  # a line holds units of every kind
         return line
 
@@ -145,7 +159,7 @@ class Lines:
         """Let the next one lead, if there is one."""
         with self._lock:
             if line.waiting:
-                line.waiting[0].turn.set()
+                line.waiting[0].wake()
             else:
                 del self._lines[line.tenant_id]
 

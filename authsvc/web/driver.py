@@ -22,18 +22,12 @@ PIPELINE_ABORTED = 11
 _here = threading.local()
 
 
-def run_prepared(
-    connection: Connection[Any], statement: str, parameters: Sequence[Any], *, has_rows: bool
-) -> list[tuple[Any, ...]]:
+def run_prepared(connection: Connection[Any], statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement with ``%s`` places and return its rows; raises psycopg's errors.
 
-    Inside ``pipelined`` a statement without rows is only sent, and fails later. Outside a transaction a statement the
-    server no longer knows is prepared again.
+    Outside a transaction a statement the server no longer knows is prepared again.
     """
     known = _known(connection)
-    if known.sent is not None:
-        known.send(statement, parameters)
-        return known.rows(known.settle()) if has_rows else []
     begin(connection)
     try:
         return known.rows(checked(connection, known.run(statement, parameters)))
@@ -45,9 +39,9 @@ def run_prepared(
 
 
 @contextmanager
-def pipelined(connection: Connection[Any]) -> Iterator[None]:
-    """Send the statements of a transaction together and wait once, or where rows are read; nothing else may use the
-    connection meanwhile. A transaction is open afterwards, unless the last thing sent ended it.
+def pipelined(connection: Connection[Any]) -> Iterator[Known]:
+    """Yield where the statements of a transaction are sent, to wait once, or where rows are read; nothing else may use
+    the connection meanwhile. A transaction is open afterwards, unless the last thing sent ended it.
     """
     known = _known(connection)
     connection.pgconn.enter_pipeline_mode()
@@ -55,7 +49,7 @@ def pipelined(connection: Connection[Any]) -> Iterator[None]:
     try:
         if _is_begin_due(connection):
             known.send_words(b"BEGIN")
-        yield
+        yield known
         known.settle()
         is_whole = True
     finally:
@@ -64,11 +58,6 @@ def pipelined(connection: Connection[Any]) -> Iterator[None]:
         known.sent = None
         if not connection.closed:
             connection.pgconn.exit_pipeline_mode()
-
-
-def send_commit(connection: Connection[Any]) -> None:
-    """Inside ``pipelined``: let the transaction end with what was sent; the wait for it is that of the pipeline."""
-    _known(connection).send_words(b"COMMIT")
 
 
 def begin(connection: Connection[Any]) -> None:
@@ -111,8 +100,13 @@ class Known:
             self._names[statement, self._transformer.types] = name
         return wire.exec_prepared(name, values, self._transformer.formats)
 
+    def fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Send a statement in the pipeline, wait for all that was sent, and return its rows."""
+        self.send(statement, parameters)
+        return self.rows(self.settle())
+
     def send(self, statement: str, parameters: Sequence[Any]) -> None:
-        """Send a statement, prepared before if need be, without waiting."""
+        """Send a statement in the pipeline, prepared before if need be, without waiting; it may fail later."""
         name, is_new, values = self._named(statement, parameters)
         if is_new:
             self.connection.pgconn.send_prepare(name, in_their_words(statement), self._transformer.types)
@@ -134,7 +128,8 @@ class Known:
         if not self.sent:
             return wire.make_empty_result(0)
         wire.pipeline_sync()
-        results, self.sent = [self._next() for _ in range(self.sent or 0)], 0
+        self._flush()
+        results, self.sent = [self._next() for _ in range(self.sent)], 0
         self._next(is_sync=True)
         for result in results:
             if result is None or self.connection.closed:
@@ -178,12 +173,16 @@ class Known:
     def _add_sent(self) -> None:
         self.sent = (self.sent or 0) + 1
 
-    def _next(self, *, is_sync: bool = False) -> PGresult | None:
-        """Return the next result; while the server works, other threads do too."""
+    def _flush(self) -> None:
+        """Send what the socket did not take at once; reading meanwhile, so that neither side waits for the other."""
         wire = self.connection.pgconn
         while wire.flush():
             _wait(wire.socket, select.POLLIN | select.POLLOUT)
             wire.consume_input()
+
+    def _next(self, *, is_sync: bool = False) -> PGresult | None:
+        """Return the next result; while the server works, other threads do too."""
+        wire = self.connection.pgconn
         while wire.is_busy() and not self.connection.closed:
             _wait(wire.socket, select.POLLIN)
             wire.consume_input()

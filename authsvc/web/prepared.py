@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,12 +33,21 @@ from django.db.models import (
 )
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
-from authsvc.web.driver import pipelined, run_prepared, send_commit
+from authsvc.web.driver import Known, pipelined, run_prepared
 
 Row = TypeVar("Row")
 PLAIN_FIELDS = frozenset({CharField, BigIntegerField, ForeignKey})
 MAXIMUM_VALUES = 900  # of one statement, on SQLite
 _FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
+
+
+class _Sending(threading.local):
+    """The pipeline this thread has open, to which its statements go without another look at the connection."""
+
+    pipeline: Known | None = None
+
+
+_sending = _Sending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,10 @@ def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
 
 def execute(statement: str, parameters: Sequence[Any]) -> None:
     """Run a statement that changes something."""
+    pipeline = _sending.pipeline
+    if pipeline is not None:
+        pipeline.send(statement, parameters)
+        return
     here = connections[DEFAULT_DB_ALIAS]
     ready = _ready_connection(here)
     if ready is None:
@@ -207,7 +221,7 @@ def execute(statement: str, parameters: Sequence[Any]) -> None:
             cursor.execute(statement, parameters)
         return
     with here.wrap_database_errors:
-        run_prepared(ready, statement, parameters, has_rows=False)
+        run_prepared(ready, statement, parameters)
 
 
 @contextmanager
@@ -222,13 +236,20 @@ def sent_together(*, and_commit: bool = False) -> Iterator[None]:
     if ready is None:
         yield
         return
-    with here.wrap_database_errors, pipelined(ready):
-        yield
+    with here.wrap_database_errors, pipelined(ready) as pipeline:
+        _sending.pipeline = pipeline
+        try:
+            yield
+        finally:
+            _sending.pipeline = None
         if and_commit:
-            send_commit(ready)
+            pipeline.send_words(b"COMMIT")
 
 
-def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+def _fetched(statement: str, parameters: Sequence[Any]) -> list[Any]:
+    pipeline = _sending.pipeline
+    if pipeline is not None:
+        return pipeline.fetch(statement, parameters)
     here = connections[DEFAULT_DB_ALIAS]
     ready = _ready_connection(here)
     if ready is None:
@@ -236,8 +257,7 @@ def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
     with here.wrap_database_errors:
-        found: list[Any] = run_prepared(ready, statement, parameters, has_rows=True)
-        return found
+        return run_prepared(ready, statement, parameters)
 
 
 def _is_gone(here: BaseDatabaseWrapper) -> bool:
