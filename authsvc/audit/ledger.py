@@ -59,8 +59,8 @@ class Ledger:
         self, caller: Caller, event_type: str, *, subject_id: str = "", detail: Detail | None = None, now: datetime
     ) -> None:
         """Append an event at the end; raises ``UnknownEvent``."""
-        event = draft(caller, event_type, subject_id=subject_id, detail=detail, now=now)
-        self._drafts.setdefault(event.tenant_id, []).append(event)
+        one = draft(caller, event_type, subject_id=subject_id, detail=detail, now=now)
+        self._drafts.setdefault(one.event.tenant_id, []).append(one)
 
     def hold(self, key: Hashable, lock: Callable[[], Value]) -> Value:
         """Return a row that was locked for this ledger before, else lock it; its changes are seen by all units."""

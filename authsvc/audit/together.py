@@ -221,6 +221,8 @@ def _written(units: list[Unit[Value]], *, is_last: bool) -> list[Value]:
 def _require_current(units: list[Unit[Value]], head: LockedHead) -> None:
     """Have those look again who were accepted under another count; the locked head lets nobody change it meanwhile."""
     moved = [unit for unit in units if unit.caller.changes not in (None, head.changes)]
+    if not moved:
+        return
     is_accepted: Callable[[Caller], bool] = import_string(settings.IS_STILL_ACCEPTED)
     overtaken = [unit for unit in moved if not (is_accepted(unit.caller) and unit.still())]
     if overtaken:
