@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # SQLite needs no driver
     from psycopg.pq.abc import PGresult
 
 FORGOTTEN = frozenset({"0A000", "26000"})  # a table changed under the statement; somebody discarded it
+GOOD = frozenset({1, 2})  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
 PIPELINE_ABORTED = 11
 _here = threading.local()
 
@@ -25,10 +26,13 @@ _here = threading.local()
 def run_prepared(connection: Connection[Any], statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement with ``%s`` places and return its rows; raises psycopg's errors.
 
-    Outside a transaction a statement the server no longer knows is prepared again.
+    The transaction that psycopg opens before a first statement is begun in the same round trip. Outside a transaction
+    a statement the server no longer knows is prepared again.
     """
+    if _is_begin_due(connection):
+        with pipelined(connection) as pipeline:
+            return pipeline.fetch(statement, parameters)
     known = _known(connection)
-    begin(connection)
     try:
         return known.rows(checked(connection, known.run(statement, parameters)))
     except _forgotten() as failure:
@@ -60,18 +64,12 @@ def pipelined(connection: Connection[Any]) -> Iterator[Known]:
             connection.pgconn.exit_pipeline_mode()
 
 
-def begin(connection: Connection[Any]) -> None:
-    """Open the transaction that psycopg opens before a first statement, if one is due."""
-    if _is_begin_due(connection):
-        checked(connection, connection.pgconn.exec_(b"BEGIN"))
-
-
 def checked(connection: Connection[Any], result: PGresult) -> PGresult:
     """Return a good result; raises what a bad one says."""
-    from psycopg import errors, pq  # noqa: PLC0415 - SQLite needs no driver
-
-    if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+    if result.status in GOOD:
         return result
+    from psycopg import errors  # noqa: PLC0415 - SQLite needs no driver
+
     failure = errors.error_from_result(result)
     if connection.closed:  # the server is gone, so nobody gave the failure a number
         raise errors.OperationalError(str(failure))
@@ -122,8 +120,6 @@ class Known:
 
     def settle(self) -> PGresult:
         """Wait for everything that was sent and return the last result; raises the first failure."""
-        from psycopg import errors  # noqa: PLC0415
-
         wire = self.connection.pgconn
         if not self.sent:
             return wire.make_empty_result(0)
@@ -133,9 +129,9 @@ class Known:
         self._next(is_sync=True)
         for result in results:
             if result is None or self.connection.closed:
-                raise errors.OperationalError(wire.get_error_message() or "the server closed the connection")
+                raise _broken(wire.get_error_message() or "the server closed the connection")
             if result.status == PIPELINE_ABORTED:
-                raise errors.OperationalError("a statement before this one failed")
+                raise _broken("a statement before this one failed")
             checked(self.connection, result)
         return results[-1] or wire.make_empty_result(0)
 
@@ -218,6 +214,12 @@ def _is_begin_due(connection: Connection[Any]) -> bool:
 
 def _is_idle(connection: Connection[Any]) -> bool:
     return bool(connection.pgconn.transaction_status == 0)
+
+
+def _broken(reason: str) -> Error:
+    from psycopg import errors  # noqa: PLC0415
+
+    return errors.OperationalError(reason)
 
 
 def _forgotten() -> tuple[type[Error], ...]:

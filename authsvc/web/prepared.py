@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -22,12 +22,15 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     BigIntegerField,
+    BooleanField,
     CharField,
+    DateField,
     DateTimeField,
     Field,
     ForeignKey,
     JSONField,
     Model,
+    PositiveIntegerField,
     PositiveSmallIntegerField,
     QuerySet,
 )
@@ -37,6 +40,13 @@ from authsvc.web.driver import Known, pipelined, run_prepared
 
 Row = TypeVar("Row")
 PLAIN_FIELDS = frozenset({CharField, BigIntegerField, ForeignKey})
+PLAIN_VALUES: Mapping[type, type] = {
+    PositiveIntegerField: int,
+    PositiveSmallIntegerField: int,
+    BooleanField: bool,
+    DateField: date,
+    DateTimeField: datetime,
+}
 MAXIMUM_VALUES = 900  # of one statement, on SQLite
 _FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
 
@@ -133,13 +143,12 @@ def insert_rows(rows: Sequence[Model]) -> None:
 @lru_cache(maxsize=128)
 def _readers(model: type[Model]) -> list[Callable[[Model], Any]]:
     """Return for each column how its value is read from a row: as it is, where the field would not change it."""
-    return [
-        attrgetter(field.attname) if type(field) in PLAIN_FIELDS else _reader_of(field)
-        for field in model._meta.concrete_fields
-    ]
+    return [_reader_of(field) for field in model._meta.concrete_fields]
 
 
 def _reader_of(field: Field[Any, Any]) -> Callable[[Model], Any]:
+    if type(field) in PLAIN_FIELDS:
+        return attrgetter(field.attname)
     read, ready = attrgetter(field.attname), _ready_values(field)
 
     def prepared(row: Model) -> Any:
@@ -154,11 +163,10 @@ def _ready_values(field: Field[Any, Any]) -> Mapping[type, Callable[[Any], Any]]
     """Return for common types of value what the field makes of one for the driver, said shorter."""
     if type(field) is JSONField and field.encoder is None:
         return {dict: json.dumps, list: json.dumps}
-    if type(field) is PositiveSmallIntegerField:
-        return {int: _as_it_is, type(None): _as_it_is}
-    if type(field) is DateTimeField and not field.auto_now and connection.vendor == "postgresql":
-        return {datetime: _as_it_is, type(None): _as_it_is}
-    return {}
+    plain = PLAIN_VALUES.get(type(field))
+    if isinstance(field, DateField):  # SQLite's driver takes texts
+        plain = plain if connection.vendor == "postgresql" and not field.auto_now else None
+    return {} if plain is None else {plain: _as_it_is, type(None): _as_it_is}
 
 
 def _as_it_is(value: Any) -> Any:
@@ -167,17 +175,17 @@ def _as_it_is(value: Any) -> Any:
 
 def update_row(row: Model, names: Sequence[str]) -> None:
     """Store the named fields of a row as ``save(update_fields=names)`` does, but without signals."""
-    fields = [row._meta.get_field(name) for name in (*names, row._meta.pk.attname)]
-    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]  # type: ignore[union-attr]
-    execute(_update(type(row), tuple(names)), values)
+    statement, readers = _update(type(row), tuple(names))
+    execute(statement, [read(row) for read in readers])
 
 
 @lru_cache(maxsize=64)
-def _update(model: type[Model], names: Sequence[str]) -> str:
+def _update(model: type[Model], names: Sequence[str]) -> tuple[str, list[Callable[[Model], Any]]]:
     quote = connection.ops.quote_name
     columns = ", ".join(f"{quote(str(model._meta.get_field(name).column))} = %s" for name in names)  # type: ignore[union-attr]
     table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
-    return f"UPDATE {table} SET {columns} WHERE {key} = %s"  # noqa: S608 - our names
+    readers = [_reader_of(model._meta.get_field(name)) for name in (*names, model._meta.pk.attname)]  # type: ignore[arg-type]
+    return f"UPDATE {table} SET {columns} WHERE {key} = %s", readers  # noqa: S608 - our names
 
 
 @lru_cache(maxsize=512)
