@@ -77,7 +77,7 @@ def _authenticated(request: HttpRequest, environment: Environment, now: datetime
     form = form_of(request)
     if "client_assertion" in form or "client_assertion_type" in form:
         return _authenticate_by_key(request, environment, form, changes, now)
-    client_id, secret = _credentials(request)
+    client_id, secret = _credentials(request, form)
     address = client_address(request)
     try:
         key = verify_opaque(secret, address=address, now=now)
@@ -154,9 +154,8 @@ def client_caller(
     )
 
 
-def _credentials(request: HttpRequest) -> tuple[str, str]:
+def _credentials(request: HttpRequest, form: Form) -> tuple[str, str]:
     header = request.META.get("HTTP_AUTHORIZATION", "")
-    form = form_of(request)
     if header and "client_secret" in form:
         raise InvalidRequest("Use one way of client authentication.")
     if header:
