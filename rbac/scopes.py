@@ -56,6 +56,7 @@ SHARED_RESOURCES: Final = frozenset({"decisions", "service_accounts"})
 
 # Few texts make up the scopes of a service; reading each once makes compiling 10 000 of them three times as fast.
 _REMEMBERED_TEXTS: Final = 16_384
+_REMEMBERED_SETS: Final = 128  # each may be a large one
 _ADMIN_NAMESPACES: Final = MappingProxyType({"agent_os": AGENTOS_ADMIN, "authsvc": AUTHSVC_ADMIN})
 # The characters of RFC 6749 §3.3 without "*", "/" and ":". Possessive, which halves the time of a match.
 _PART: Final = r"[\x21\x23-\x29\x2B-\x2E\x30-\x39\x3B-\x5B\x5D-\x7E]++"
@@ -264,7 +265,11 @@ def intersect(left: Iterable[str], right: Iterable[str], *, admin_scope: str = A
     The meet of two scopes is always one of the two (global and one id: the id; admin and x: x), so nothing is
     invented. Spellings survive, redundant ones too; ``minimise`` drops those. Commutative, associative, idempotent.
     """
-    left, right = frozenset(left), frozenset(right)
+    return _intersection(frozenset(left), frozenset(right), admin_scope)
+
+
+@lru_cache(maxsize=_REMEMBERED_SETS)
+def _intersection(left: frozenset[str], right: frozenset[str], admin_scope: str) -> frozenset[str]:
     left_held = HeldScopes(left, admin_scope=admin_scope)
     right_held = HeldScopes(right, admin_scope=admin_scope)
     return frozenset(filter(right_held.covers, left)) | frozenset(filter(left_held.covers, right))
@@ -272,8 +277,13 @@ def intersect(left: Iterable[str], right: Iterable[str], *, admin_scope: str = A
 
 def minimise(scopes: Iterable[str], *, admin_scope: str = AGENTOS_ADMIN) -> frozenset[str]:
     """Drop malformed scopes and those that another one covers; of equal spellings the canonical one stays."""
+    return _minimum(frozenset(scopes), admin_scope)
+
+
+@lru_cache(maxsize=_REMEMBERED_SETS)
+def _minimum(scopes: frozenset[str], admin_scope: str) -> frozenset[str]:
     kept: dict[Scope, str] = {}
-    for text in sorted(set(scopes)):
+    for text in sorted(scopes):
         scope = find_scope(text)
         if scope is not None and (scope.canonical() not in kept or scope == scope.canonical()):
             kept[scope.canonical()] = text

@@ -55,14 +55,38 @@ class ChainVerdict:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """The canonical JSON of an event around its place, so that little is left to do while a chain stands still."""
+
+    before: str
+    between: str
+    after: str
+
+    def hash_at(self, sequence: int, previous_hash: str) -> str:
+        """Return what ``hash_event`` does for the event at this place."""
+        place = f'"previous_hash":"{previous_hash}"{self.between}"sequence":{sequence}'
+        return hashlib.sha256(f"{self.before}{place}{self.after}".encode()).hexdigest()
+
+
+_NOWHERE = {"sequence": 0, "previous_hash": ""}
 _HASHED = tuple(column.name for column in fields(EventRow) if column.name != "hash")
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 def hash_event(row: EventRow) -> str:
     """Return the SHA-256 hex of the canonical JSON of every column but ``hash``."""
     columns = {name: getattr(row, name) for name in _HASHED}
-    canonical = json.dumps([VERSION, columns], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_canonical([VERSION, columns]).encode()).hexdigest()
+
+
+def take_out_of_chain(row: EventRow) -> Unplaced:
+    """Return an event without its place; what ``sequence``, ``previous_hash`` and ``hash`` say is not looked at."""
+    columns = {name: getattr(row, name) for name in _HASHED} | _NOWHERE
+    # No text holds an unescaped quote, and behind these two members there are only texts.
+    before, _, behind = _canonical([VERSION, columns]).rpartition('"previous_hash":""')
+    between, _, after = behind.rpartition('"sequence":0')
+    return Unplaced(before, between, after)
 
 
 def verify_chain(rows: Iterable[EventRow], head: ChainHead | None, start: ChainHead | None = None) -> ChainVerdict:

@@ -44,6 +44,7 @@ def move_mark(tenant_id: str) -> None:
         shared[start : start + BYTES] = secrets.token_bytes(BYTES)
 
 
+@lru_cache(maxsize=MARKS)
 def _start(tenant_id: str) -> int:
     return crc32(tenant_id.encode()) % MARKS * BYTES
 

@@ -14,8 +14,7 @@ from typing import Protocol, TypeVar, cast
 from django.db.models import Model
 
 from authsvc.audit.events import Detail
-from authsvc.audit.models import AuditHead
-from authsvc.audit.record import Draft, append_events, draft, find_locked_head, locked_head
+from authsvc.audit.record import Draft, LockedHead, append_events, draft, find_locked_head, locked_head
 from authsvc.web.caller import Caller
 from authsvc.web.prepared import insert_rows, sent_together
 
@@ -60,8 +59,8 @@ class Ledger:
         self, caller: Caller, event_type: str, *, subject_id: str = "", detail: Detail | None = None, now: datetime
     ) -> None:
         """Append an event at the end; raises ``UnknownEvent``."""
-        event = draft(caller, event_type, subject_id=subject_id, detail=detail, now=now)
-        self._drafts.setdefault(event.tenant_id, []).append(event)
+        one = draft(caller, event_type, subject_id=subject_id, detail=detail, now=now)
+        self._drafts.setdefault(one.event.tenant_id, []).append(one)
 
     def hold(self, key: Hashable, lock: Callable[[], Value]) -> Value:
         """Return a row that was locked for this ledger before, else lock it; its changes are seen by all units."""
@@ -79,7 +78,7 @@ class Ledger:
         """True when an event in it moves a count of changes."""
         return any(one.changes_rights for drafts in self._drafts.values() for one in drafts)
 
-    def write(self, check: Callable[[AuditHead], None] = lambda _head: None, *, is_last: bool = False) -> None:
+    def write(self, check: Callable[[LockedHead], None] = lambda _head: None, *, is_last: bool = False) -> None:
         """Write everything, inside the caller's transaction; ``check`` sees each locked head and may still refuse.
 
         When it is the last thing in the outermost transaction, the commit is sent with it.

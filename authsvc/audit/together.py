@@ -18,7 +18,7 @@ from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connec
 from django.utils.module_loading import import_string
 
 from authsvc.audit.ledger import Ledger
-from authsvc.audit.models import AuditHead
+from authsvc.audit.record import LockedHead
 from authsvc.web.caller import Caller
 from authsvc.web.problems import Unavailable
 
@@ -39,6 +39,12 @@ class NotWritten(OperationalError):
     """Whoever led the batch was stopped before it could say how it ended."""
 
 
+def _taken() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(eq=False, slots=True)
 class Unit(Generic[Value]):
     """One request's work, and how it ended. ``still`` says whether its checks would end the same now."""
@@ -46,16 +52,24 @@ class Unit(Generic[Value]):
     caller: Caller
     work: Callable[[Ledger], Value]
     still: Callable[[], bool]
-    turn: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Lock = field(default_factory=_taken)
     value: Value | None = None
     failure: BaseException | None = None
     is_done: bool = False
+
+    def wait(self) -> None:
+        """Stand still until it is this unit's turn to lead, or until it ended."""
+        self.turn.acquire()
+
+    def wake(self) -> None:
+        """Let its request go on."""
+        self.turn.release()
 
     def end(self, value: Value | None = None, failure: BaseException | None = None) -> None:
         """Note how it ended and wake its request, once."""
         if not self.is_done:
             self.value, self.failure, self.is_done = value, failure, True
-            self.turn.set()
+            self.wake()
 
 
 def write_together(
@@ -74,7 +88,7 @@ def write_together(
     if connections[DEFAULT_DB_ALIAS].in_atomic_block:
         return _written_here(unit)
     line = _LINES.join(caller.tenant_id, unit)
-    unit.turn.wait()
+    unit.wait()
     if not unit.is_done:
         line.lead()
     if unit.failure is not None:
@@ -131,7 +145,7 @@ class Lines:
             line = self._lines.get(tenant_id)
             if line is None:
                 line = self._lines[tenant_id] = Line(tenant_id)
-                unit.turn.set()
+                unit.wake()
             line.waiting.append(unit)  # type: ignore[arg-type]  # a line holds units of every kind
         return line
 
@@ -145,7 +159,7 @@ class Lines:
         """Let the next one lead, if there is one."""
         with self._lock:
             if line.waiting:
-                line.waiting[0].turn.set()
+                line.waiting[0].wake()
             else:
                 del self._lines[line.tenant_id]
 
@@ -204,9 +218,11 @@ def _written(units: list[Unit[Value]], *, is_last: bool) -> list[Value]:
     return values
 
 
-def _require_current(units: list[Unit[Value]], head: AuditHead) -> None:
+def _require_current(units: list[Unit[Value]], head: LockedHead) -> None:
     """Have those look again who were accepted under another count; the locked head lets nobody change it meanwhile."""
     moved = [unit for unit in units if unit.caller.changes not in (None, head.changes)]
+    if not moved:
+        return
     is_accepted: Callable[[Caller], bool] = import_string(settings.IS_STILL_ACCEPTED)
     overtaken = [unit for unit in moved if not (is_accepted(unit.caller) and unit.still())]
     if overtaken:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_plus
 
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 
 from authsvc.audit.changes import current_changes
 from authsvc.audit.record import record
@@ -26,13 +27,14 @@ from authsvc.tokens.opaque import verify_opaque
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.client_address import client_address
 from authsvc.web.limit_middleware import count_for_tenant
+from authsvc.web.quick import FORM
 from authsvc.web.request_id import request_id_of
 from rbac.models import ServiceAccount
 
-FORM = "application/x-www-form-urlencoded"
 AUDIENCES = frozenset({"audience", "resource"})
 MAXIMUM_AUDIENCES = 8
 MAXIMUM_PARAMETER = 16_384
+Form = MultiValueDict[str, str]
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -44,7 +46,7 @@ class Client:
     caller: Caller
 
 
-def form_of(request: HttpRequest) -> QueryDict:
+def form_of(request: HttpRequest) -> Form:
     """Return the form; raises ``InvalidRequest`` for another media type, a repeat, or NUL (RFC 6749 §3.2).
 
     A client that acts for itself may repeat ``audience`` or ``resource`` (RFC 8707 §2).
@@ -72,15 +74,10 @@ def authenticate_client(request: HttpRequest, environment: Environment, *, now: 
 
 def _authenticated(request: HttpRequest, environment: Environment, now: datetime) -> Client:
     changes = current_changes(environment.tenant_id)
-    client = _proven(request, environment, now)
-    return replace(client, caller=replace(client.caller, changes=changes))
-
-
-def _proven(request: HttpRequest, environment: Environment, now: datetime) -> Client:
     form = form_of(request)
     if "client_assertion" in form or "client_assertion_type" in form:
-        return _authenticate_by_key(request, environment, form, now)
-    client_id, secret = _credentials(request)
+        return _authenticate_by_key(request, environment, form, changes, now)
+    client_id, secret = _credentials(request, form)
     address = client_address(request)
     try:
         key = verify_opaque(secret, address=address, now=now)
@@ -91,11 +88,13 @@ def _proven(request: HttpRequest, environment: Environment, now: datetime) -> Cl
     if key.kind != ApiKeyKind.CLIENT_SECRET or not mine:
         _note_failure(request, environment, client_id, "not this client's secret", now)
         raise InvalidClient
-    return Client(key.principal, client_caller(request, environment, key.principal, key.id))
+    return Client(key.principal, client_caller(request, environment, key.principal, key.id, changes=changes))
 
 
-def _authenticate_by_key(request: HttpRequest, environment: Environment, form: QueryDict, now: datetime) -> Client:
-    if request.headers.get("Authorization") or "client_secret" in form:
+def _authenticate_by_key(
+    request: HttpRequest, environment: Environment, form: Form, changes: int, now: datetime
+) -> Client:
+    if request.META.get("HTTP_AUTHORIZATION") or "client_secret" in form:
         raise InvalidRequest("Use one way of client authentication.")
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise InvalidRequest(f"client_assertion_type must be {ASSERTION_TYPE}.")
@@ -106,7 +105,7 @@ def _authenticate_by_key(request: HttpRequest, environment: Environment, form: Q
             raise TokenRefused("client_id")
         client_id = assertion.client_id
         account = _keyed_account(environment, client_id)
-        caller = client_caller(request, environment, account.principal, "", "private_key_jwt")
+        caller = client_caller(request, environment, account.principal, "", "private_key_jwt", changes)
         issuer = issuer_of(environment.tenant.slug, environment.name)
         check_assertion(caller, assertion, keys=account.public_jwks, issuer=issuer, now=now)
     except TokenRefused as refusal:
@@ -127,11 +126,16 @@ def _keyed_account(environment: Environment, client_id: str) -> ServiceAccount:
 def has_client_proof(request: HttpRequest) -> bool:
     """True when the request tries to authenticate a client at all, well or badly."""
     names = ("client_secret", "client_assertion", "client_assertion_type")
-    return bool(request.headers.get("Authorization")) or any(name in form_of(request) for name in names)
+    return bool(request.META.get("HTTP_AUTHORIZATION")) or any(name in form_of(request) for name in names)
 
 
 def client_caller(
-    request: HttpRequest, environment: Environment, principal: Principal, token_id: str, proof: str = "client_secret"
+    request: HttpRequest,
+    environment: Environment,
+    principal: Principal,
+    token_id: str,
+    proof: str = "client_secret",
+    changes: int | None = None,
 ) -> Caller:
     """Return the caller for a principal at an OAuth endpoint; it holds no API scope there."""
     return Caller(
@@ -146,12 +150,12 @@ def client_caller(
         token_id=token_id,
         request_id=request_id_of(request),
         address=client_address(request),
+        changes=changes,
     )
 
 
-def _credentials(request: HttpRequest) -> tuple[str, str]:
-    header = request.headers.get("Authorization", "")
-    form = form_of(request)
+def _credentials(request: HttpRequest, form: Form) -> tuple[str, str]:
+    header = request.META.get("HTTP_AUTHORIZATION", "")
     if header and "client_secret" in form:
         raise InvalidRequest("Use one way of client authentication.")
     if header:

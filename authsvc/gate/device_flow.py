@@ -14,10 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest, JsonResponse, QueryDict
+from django.http import HttpRequest, JsonResponse
 from rest_framework.exceptions import ValidationError
 
-from authsvc.gate.clients import authenticate_client, form_of
+from authsvc.gate.clients import Form, authenticate_client, form_of
 from authsvc.gate.device_tokens import issue_device_tokens
 from authsvc.gate.issue import gateway_of_audience, require_known_scopes
 from authsvc.gate.oauth_errors import (
@@ -138,9 +138,9 @@ def redeem_device_code(call: TokenCall) -> TokenAnswer:
 register_grant(DEVICE_CODE, redeem_device_code)
 
 
-def _client(request: HttpRequest, place: Environment, form: QueryDict, now: datetime) -> PollingClient:
+def _client(request: HttpRequest, place: Environment, form: Form, now: datetime) -> PollingClient:
     """Return the client: proven when it sent any proof, else one that exists here; raises ``InvalidClient``."""
-    if "Authorization" in request.headers or "client_secret" in form or "client_assertion" in form:
+    if "HTTP_AUTHORIZATION" in request.META or "client_secret" in form or "client_assertion" in form:
         proven = authenticate_client(request, place, now=now)
         return PollingClient(proven.principal.id, proven.principal.name, True, proven.caller)
     client_id = str(form.get("client_id", ""))
@@ -171,7 +171,7 @@ def _registered_name(place: Environment, client_id: str) -> str:
     return principal.name
 
 
-def _scopes(caller: Caller, form: QueryDict) -> list[str]:
+def _scopes(caller: Caller, form: Form) -> list[str]:
     scopes = list(dict.fromkeys(str(form.get("scope", "")).split()))
     if len(scopes) > 500:
         raise InvalidScopeRequested("Too many scopes.")
@@ -179,7 +179,7 @@ def _scopes(caller: Caller, form: QueryDict) -> list[str]:
     return scopes
 
 
-def _name(form: QueryDict, client: PollingClient) -> str:
+def _name(form: Form, client: PollingClient) -> str:
     """Return the name the device gives itself, or one made of its client's."""
     text = str(form.get("device_name", "")) or f"Device of {client.name}"[:200]
     try:

@@ -28,7 +28,7 @@ from authsvc.gate.errors import answered
 from authsvc.gate.forward_auth import forward_auth_endpoint
 from authsvc.gate.grants import token_endpoint
 from authsvc.gate.introspect import introspection_endpoint
-from authsvc.gate.plain import CROSS_ORIGIN, Answer, answer_plain, answer_told
+from authsvc.gate.plain import CROSS_ORIGIN, Answer, answer_plain, answer_token, answer_told
 from authsvc.gate.quick_api import answer_post
 from authsvc.gate.told import find_told, key_of, remember_told
 from authsvc.web.body_limit import Application, Environ, StartResponse
@@ -36,16 +36,17 @@ from authsvc.web.database import look_after_connection
 from authsvc.web.headers import complete
 from authsvc.web.limit_middleware import LimitMiddleware
 from authsvc.web.methods import View, require_post
-from authsvc.web.quick import Find, Found
+from authsvc.web.quick import Find, Found, plain_form
 from authsvc.web.request_id import RequestIdMiddleware, RequestScope
 
 ISSUER = r"/t/(?P<tenant>[-a-zA-Z0-9_]+)/(?P<environment>[-a-zA-Z0-9_]+)"
+TOKEN: View = require_post(token_endpoint)
 PLAIN_VIEWS: Mapping[re.Pattern[str], View] = {
     re.compile(rf"{ISSUER}/oauth/introspect"): require_post(introspection_endpoint),
-    re.compile(rf"{ISSUER}/oauth/token"): require_post(token_endpoint),
+    re.compile(rf"{ISSUER}/oauth/token"): TOKEN,
     re.compile(rf"{ISSUER}/gateways/(?P<gateway>[a-zA-Z0-9_:.@-]{{1,128}})/forward-auth"): forward_auth_endpoint,
 }
-TOLD_AGAIN = frozenset(view for pattern, view in PLAIN_VIEWS.items() if not pattern.pattern.endswith("/oauth/token"))
+MAXIMUM_FORM = 32_768
 METHODS = frozenset({"GET", "HEAD", "POST"})
 
 
@@ -111,7 +112,7 @@ class QuickDoor:
         for pattern, plain in PLAIN_VIEWS.items() if path.startswith("/t/") else ():
             match = pattern.fullmatch(path)
             if match is not None and is_our_host(environ):
-                return Named(plain, match.groupdict(), key_of(environ) if plain in TOLD_AGAIN else None)
+                return Named(plain, match.groupdict(), None if plain is TOKEN else key_of(environ))
         return None
 
     def _find_api_view(self, environ: Environ, path: str) -> Found | None:
@@ -139,6 +140,9 @@ def _answered_plainly(environ: Environ, found: Named | Found | None, request_id:
     """Return the answer where it needs none of Django's objects, else ``None``."""
     if isinstance(found, Found) and "HTTP_ORIGIN" not in environ:
         return answer_plain(environ, found, request_id)
+    if isinstance(found, Named) and found.view is TOKEN and "HTTP_ORIGIN" not in environ:
+        form = plain_form(environ, maximum_bytes=MAXIMUM_FORM)
+        return None if form is None else answer_token(environ, found.names, form, request_id)
     if not isinstance(found, Named) or found.key is None:
         return None
     try:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from django.http import HttpRequest, JsonResponse, QueryDict
+from django.http import HttpRequest, JsonResponse
 
 from authsvc.audit.changes import Remembered, current_changes
 from authsvc.audit.together import once_more
-from authsvc.gate.clients import authenticate_client, form_of
+from authsvc.gate.clients import Form, authenticate_client, form_of
 from authsvc.gate.issue import Asked, Holder, issue_token
 from authsvc.gate.oauth_errors import InvalidClient, InvalidRequest, UnauthorizedClient, UnsupportedGrantType
 from authsvc.tenants.known import known_environment
@@ -29,6 +29,7 @@ from rbac.models import ServiceAccount
 CLIENT_CREDENTIALS = "client_credentials"
 SERVICE_TRUST = 1
 MAXIMUM_SESSION_ID = 255
+NOT_KEPT = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class TokenCall:
 
     request: HttpRequest
     place: Environment
-    form: QueryDict
+    form: Form
     now: datetime
     arrived_at: datetime
 
@@ -78,7 +79,12 @@ def grant_types() -> tuple[str, ...]:
 
 
 def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonResponse:
-    """Answer a token request of one environment; errors are RFC 6749 JSON."""
+    """Answer a token request of one environment, never cached; errors are RFC 6749 JSON."""
+    return JsonResponse(token_document(request, tenant, environment), headers=NOT_KEPT)
+
+
+def token_document(request: HttpRequest, tenant: str, environment: str) -> dict[str, str | int]:
+    """Return the answer to a token request of one environment (RFC 6749 §5.1); raises OAuth errors."""
     wait = waited(request)
     now = datetime.now(UTC)
     place = known_environment(tenant=tenant, environment=environment)
@@ -91,13 +97,12 @@ def token_endpoint(request: HttpRequest, tenant: str, environment: str) -> JsonR
         authenticate_client(request, place, now=now)
         raise UnsupportedGrantType
     call = TokenCall(request, place, form, now, now - wait)
-    return token_response(once_more(lambda: handler(call)), now=now)
+    return _document(once_more(lambda: handler(call)), now)
 
 
-def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:
-    """Return the RFC 6749 §5.1 answer, never cached."""
+def _document(answer: TokenAnswer, now: datetime) -> dict[str, str | int]:
     minted = answer.minted
-    body = {
+    document: dict[str, str | int] = {
         "access_token": minted.text.reveal(),
         "token_type": "Bearer",
         "expires_in": int((minted.claims.expires_at - now).total_seconds()),
@@ -105,13 +110,13 @@ def token_response(answer: TokenAnswer, *, now: datetime) -> JsonResponse:
         **answer.members,
     }
     if answer.refresh_token is not None:
-        body["refresh_token"] = answer.refresh_token.reveal()
+        document["refresh_token"] = answer.refresh_token.reveal()
     if answer.issued_token_type:
-        body["issued_token_type"] = answer.issued_token_type
-    return JsonResponse(body, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
+        document["issued_token_type"] = answer.issued_token_type
+    return document
 
 
-def asked_of(form: QueryDict, grant_type: str) -> Asked:
+def asked_of(form: Form, grant_type: str) -> Asked:
     """Return what the form asks for; raises ``InvalidRequest`` when audience and resource differ.
 
     ``session_id`` is the client's own name for a conversation: the token carries it, nothing here reads it.
@@ -127,7 +132,7 @@ def asked_of(form: QueryDict, grant_type: str) -> Asked:
     return Asked(scopes, audience, grant_type, session_id=session_id, more_audiences=tuple(more))
 
 
-def _named(form: QueryDict, name: str) -> list[str]:
+def _named(form: Form, name: str) -> list[str]:
     return [value for value in dict.fromkeys(map(str, form.getlist(name))) if value]
 
 

@@ -28,6 +28,7 @@ SHARED_SECRET_ALGORITHM = "HS256"
 RSA_BITS = 2048
 THUMBPRINT_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 _VERIFIERS = get_default_algorithms()
 
 
@@ -51,8 +52,7 @@ class SigningKeyBackend(TokenBackend):
 
     def encode(self, payload: dict[str, Any], typ: str = TYPE) -> str:
         """Return the signed compact token with exactly our header; any other type is no access token."""
-        header = _segment({"alg": self.algorithm, "kid": self.kid, "typ": typ})
-        signed = f"{header}.{_segment(payload)}"
+        signed = f"{_header(self.algorithm, self.kid, typ)}.{_segment(payload)}"
         signature = _VERIFIERS[self.algorithm].sign(signed.encode(), self.prepared_signing_key)
         return f"{signed}.{jwt.utils.base64url_encode(signature).decode()}"
 
@@ -106,8 +106,13 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     return jwt.utils.base64url_encode(hashlib.sha256(canonical).digest()).decode()
 
 
+@lru_cache(maxsize=1024)
+def _header(algorithm: str, kid: str, typ: str) -> str:
+    return _segment({"alg": algorithm, "kid": kid, "typ": typ})
+
+
 def _segment(document: Mapping[str, Any]) -> str:
-    return jwt.utils.base64url_encode(json.dumps(document, separators=(",", ":")).encode()).decode()
+    return jwt.utils.base64url_encode(_compact(document).encode()).decode()
 
 
 @lru_cache(maxsize=4096)

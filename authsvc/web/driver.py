@@ -18,23 +18,21 @@ if TYPE_CHECKING:  # SQLite needs no driver
     from psycopg.pq.abc import PGresult
 
 FORGOTTEN = frozenset({"0A000", "26000"})  # a table changed under the statement; somebody discarded it
+GOOD = frozenset({1, 2})  # PGRES_COMMAND_OK, PGRES_TUPLES_OK
 PIPELINE_ABORTED = 11
 _here = threading.local()
 
 
-def run_prepared(
-    connection: Connection[Any], statement: str, parameters: Sequence[Any], *, has_rows: bool
-) -> list[tuple[Any, ...]]:
+def run_prepared(connection: Connection[Any], statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a statement with ``%s`` places and return its rows; raises psycopg's errors.
 
-    Inside ``pipelined`` a statement without rows is only sent, and fails later. Outside a transaction a statement the
-    server no longer knows is prepared again.
+    The transaction that psycopg opens before a first statement is begun in the same round trip. Outside a transaction
+    a statement the server no longer knows is prepared again.
     """
+    if _is_begin_due(connection):
+        with pipelined(connection) as pipeline:
+            return pipeline.fetch(statement, parameters)
     known = _known(connection)
-    if known.sent is not None:
-        known.send(statement, parameters)
-        return known.rows(known.settle()) if has_rows else []
-    begin(connection)
     try:
         return known.rows(checked(connection, known.run(statement, parameters)))
     except _forgotten() as failure:
@@ -45,9 +43,9 @@ def run_prepared(
 
 
 @contextmanager
-def pipelined(connection: Connection[Any]) -> Iterator[None]:
-    """Send the statements of a transaction together and wait once, or where rows are read; nothing else may use the
-    connection meanwhile. A transaction is open afterwards, unless the last thing sent ended it.
+def pipelined(connection: Connection[Any]) -> Iterator[Known]:
+    """Yield where the statements of a transaction are sent, to wait once, or where rows are read; nothing else may use
+    the connection meanwhile. A transaction is open afterwards, unless the last thing sent ended it.
     """
     known = _known(connection)
     connection.pgconn.enter_pipeline_mode()
@@ -55,7 +53,7 @@ def pipelined(connection: Connection[Any]) -> Iterator[None]:
     try:
         if _is_begin_due(connection):
             known.send_words(b"BEGIN")
-        yield
+        yield known
         known.settle()
         is_whole = True
     finally:
@@ -66,23 +64,12 @@ def pipelined(connection: Connection[Any]) -> Iterator[None]:
             connection.pgconn.exit_pipeline_mode()
 
 
-def send_commit(connection: Connection[Any]) -> None:
-    """Inside ``pipelined``: let the transaction end with what was sent; the wait for it is that of the pipeline."""
-    _known(connection).send_words(b"COMMIT")
-
-
-def begin(connection: Connection[Any]) -> None:
-    """Open the transaction that psycopg opens before a first statement, if one is due."""
-    if _is_begin_due(connection):
-        checked(connection, connection.pgconn.exec_(b"BEGIN"))
-
-
 def checked(connection: Connection[Any], result: PGresult) -> PGresult:
     """Return a good result; raises what a bad one says."""
-    from psycopg import errors, pq  # noqa: PLC0415 - SQLite needs no driver
-
-    if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+    if result.status in GOOD:
         return result
+    from psycopg import errors  # noqa: PLC0415 - SQLite needs no driver
+
     failure = errors.error_from_result(result)
     if connection.closed:  # the server is gone, so nobody gave the failure a number
         raise errors.OperationalError(str(failure))
@@ -111,8 +98,13 @@ class Known:
             self._names[statement, self._transformer.types] = name
         return wire.exec_prepared(name, values, self._transformer.formats)
 
+    def fetch(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Send a statement in the pipeline, wait for all that was sent, and return its rows."""
+        self.send(statement, parameters)
+        return self.rows(self.settle())
+
     def send(self, statement: str, parameters: Sequence[Any]) -> None:
-        """Send a statement, prepared before if need be, without waiting."""
+        """Send a statement in the pipeline, prepared before if need be, without waiting; it may fail later."""
         name, is_new, values = self._named(statement, parameters)
         if is_new:
             self.connection.pgconn.send_prepare(name, in_their_words(statement), self._transformer.types)
@@ -128,19 +120,18 @@ class Known:
 
     def settle(self) -> PGresult:
         """Wait for everything that was sent and return the last result; raises the first failure."""
-        from psycopg import errors  # noqa: PLC0415
-
         wire = self.connection.pgconn
         if not self.sent:
             return wire.make_empty_result(0)
         wire.pipeline_sync()
-        results, self.sent = [self._next() for _ in range(self.sent or 0)], 0
+        self._flush()
+        results, self.sent = [self._next() for _ in range(self.sent)], 0
         self._next(is_sync=True)
         for result in results:
             if result is None or self.connection.closed:
-                raise errors.OperationalError(wire.get_error_message() or "the server closed the connection")
+                raise _broken(wire.get_error_message() or "the server closed the connection")
             if result.status == PIPELINE_ABORTED:
-                raise errors.OperationalError("a statement before this one failed")
+                raise _broken("a statement before this one failed")
             checked(self.connection, result)
         return results[-1] or wire.make_empty_result(0)
 
@@ -178,12 +169,16 @@ class Known:
     def _add_sent(self) -> None:
         self.sent = (self.sent or 0) + 1
 
-    def _next(self, *, is_sync: bool = False) -> PGresult | None:
-        """Return the next result; while the server works, other threads do too."""
+    def _flush(self) -> None:
+        """Send what the socket did not take at once; reading meanwhile, so that neither side waits for the other."""
         wire = self.connection.pgconn
         while wire.flush():
             _wait(wire.socket, select.POLLIN | select.POLLOUT)
             wire.consume_input()
+
+    def _next(self, *, is_sync: bool = False) -> PGresult | None:
+        """Return the next result; while the server works, other threads do too."""
+        wire = self.connection.pgconn
         while wire.is_busy() and not self.connection.closed:
             _wait(wire.socket, select.POLLIN)
             wire.consume_input()
@@ -219,6 +214,12 @@ def _is_begin_due(connection: Connection[Any]) -> bool:
 
 def _is_idle(connection: Connection[Any]) -> bool:
     return bool(connection.pgconn.transaction_status == 0)
+
+
+def _broken(reason: str) -> Error:
+    from psycopg import errors  # noqa: PLC0415
+
+    return errors.OperationalError(reason)
 
 
 def _forgotten() -> tuple[type[Error], ...]:

@@ -8,25 +8,56 @@ depends on the values: no ``IN`` of varying length, no comparison with ``None``.
 from __future__ import annotations
 
 import inspect
+import json
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, InterfaceError, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigIntegerField, CharField, Field, ForeignKey, Model, QuerySet
+from django.db.models import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    DateField,
+    DateTimeField,
+    Field,
+    ForeignKey,
+    JSONField,
+    Model,
+    PositiveIntegerField,
+    PositiveSmallIntegerField,
+    QuerySet,
+)
 from django.db.models.query import FlatValuesListIterable, ModelIterable
 
-from authsvc.web.driver import pipelined, run_prepared, send_commit
+from authsvc.web.driver import Known, pipelined, run_prepared
 
 Row = TypeVar("Row")
 PLAIN_FIELDS = frozenset({CharField, BigIntegerField, ForeignKey})
+PLAIN_VALUES: Mapping[type, type] = {
+    PositiveIntegerField: int,
+    PositiveSmallIntegerField: int,
+    BooleanField: bool,
+    DateField: date,
+    DateTimeField: datetime,
+}
 MAXIMUM_VALUES = 900  # of one statement, on SQLite
 _FIRST_MOMENT = datetime(1901, 1, 1, tzinfo=UTC)
+
+
+class _Sending(threading.local):
+    """The pipeline this thread has open, to which its statements go without another look at the connection."""
+
+    pipeline: Known | None = None
+
+
+_sending = _Sending()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,35 +137,55 @@ def insert_rows(rows: Sequence[Model]) -> None:
         some = rows[first : first + most]
         execute(_insertion(type(rows[0]), len(some)), [read(row) for row in some for read in readers])
     for row in rows:
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 @lru_cache(maxsize=128)
 def _readers(model: type[Model]) -> list[Callable[[Model], Any]]:
     """Return for each column how its value is read from a row: as it is, where the field would not change it."""
-    return [
-        attrgetter(field.attname) if type(field) in PLAIN_FIELDS else _reader_of(field)
-        for field in model._meta.concrete_fields
-    ]
+    return [_reader_of(field) for field in model._meta.concrete_fields]
 
 
 def _reader_of(field: Field[Any, Any]) -> Callable[[Model], Any]:
-    return lambda row: field.get_db_prep_save(field.pre_save(row, True), connection)
+    if type(field) in PLAIN_FIELDS:
+        return attrgetter(field.attname)
+    read, ready = attrgetter(field.attname), _ready_values(field)
+
+    def prepared(row: Model) -> Any:
+        value = read(row)
+        make = ready.get(type(value))
+        return field.get_db_prep_save(field.pre_save(row, True), connection) if make is None else make(value)
+
+    return prepared
+
+
+def _ready_values(field: Field[Any, Any]) -> Mapping[type, Callable[[Any], Any]]:
+    """Return for common types of value what the field makes of one for the driver, said shorter."""
+    if type(field) is JSONField and field.encoder is None:
+        return {dict: json.dumps, list: json.dumps}
+    plain = PLAIN_VALUES.get(type(field))
+    if isinstance(field, DateField):  # SQLite's driver takes texts
+        plain = plain if connection.vendor == "postgresql" and not field.auto_now else None
+    return {} if plain is None else {plain: _as_it_is, type(None): _as_it_is}
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def update_row(row: Model, names: Sequence[str]) -> None:
     """Store the named fields of a row as ``save(update_fields=names)`` does, but without signals."""
-    fields = [row._meta.get_field(name) for name in (*names, row._meta.pk.attname)]
-    values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in fields]  # type: ignore[union-attr]
-    execute(_update(type(row), tuple(names)), values)
+    statement, readers = _update(type(row), tuple(names))
+    execute(statement, [read(row) for read in readers])
 
 
 @lru_cache(maxsize=64)
-def _update(model: type[Model], names: Sequence[str]) -> str:
+def _update(model: type[Model], names: Sequence[str]) -> tuple[str, list[Callable[[Model], Any]]]:
     quote = connection.ops.quote_name
     columns = ", ".join(f"{quote(str(model._meta.get_field(name).column))} = %s" for name in names)  # type: ignore[union-attr]
     table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
-    return f"UPDATE {table} SET {columns} WHERE {key} = %s"  # noqa: S608 - our names
+    readers = [_reader_of(model._meta.get_field(name)) for name in (*names, model._meta.pk.attname)]  # type: ignore[arg-type]
+    return f"UPDATE {table} SET {columns} WHERE {key} = %s", readers  # noqa: S608 - our names
 
 
 @lru_cache(maxsize=512)
@@ -167,6 +218,10 @@ def fetch(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
 
 def execute(statement: str, parameters: Sequence[Any]) -> None:
     """Run a statement that changes something."""
+    pipeline = _sending.pipeline
+    if pipeline is not None:
+        pipeline.send(statement, parameters)
+        return
     here = connections[DEFAULT_DB_ALIAS]
     ready = _ready_connection(here)
     if ready is None:
@@ -174,7 +229,7 @@ def execute(statement: str, parameters: Sequence[Any]) -> None:
             cursor.execute(statement, parameters)
         return
     with here.wrap_database_errors:
-        run_prepared(ready, statement, parameters, has_rows=False)
+        run_prepared(ready, statement, parameters)
 
 
 @contextmanager
@@ -189,13 +244,20 @@ def sent_together(*, and_commit: bool = False) -> Iterator[None]:
     if ready is None:
         yield
         return
-    with here.wrap_database_errors, pipelined(ready):
-        yield
+    with here.wrap_database_errors, pipelined(ready) as pipeline:
+        _sending.pipeline = pipeline
+        try:
+            yield
+        finally:
+            _sending.pipeline = None
         if and_commit:
-            send_commit(ready)
+            pipeline.send_words(b"COMMIT")
 
 
-def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
+def _fetched(statement: str, parameters: Sequence[Any]) -> list[Any]:
+    pipeline = _sending.pipeline
+    if pipeline is not None:
+        return pipeline.fetch(statement, parameters)
     here = connections[DEFAULT_DB_ALIAS]
     ready = _ready_connection(here)
     if ready is None:
@@ -203,8 +265,7 @@ def _fetched(statement: str, parameters: Sequence[Any]) -> list[Sequence[Any]]:
             cursor.execute(statement, parameters)
             return list(cursor.fetchall())
     with here.wrap_database_errors:
-        found: list[Any] = run_prepared(ready, statement, parameters, has_rows=True)
-        return found
+        return run_prepared(ready, statement, parameters)
 
 
 def _is_gone(here: BaseDatabaseWrapper) -> bool:

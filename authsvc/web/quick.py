@@ -1,6 +1,7 @@
 """What a room offers the quick door: how to read a plain request to one of its views, and the work of answering it.
 
-Only an ordinary JSON body is read here; everything else, and every complaint about fields, is for the view itself.
+Only an ordinary body is read here, JSON or a form; everything else, and every complaint about fields, is for the view
+itself.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from django.http import HttpRequest
+from django.utils.datastructures import MultiValueDict
 
 from authsvc.web.body_limit import Environ
 from authsvc.web.caller import Caller
@@ -23,6 +26,8 @@ if TYPE_CHECKING:  # DRF's settings name modules that are still being imported h
 
 MEDIA_TYPES = frozenset({"application/json", "application/json; charset=utf-8"})
 ACCEPTED = frozenset({"", "*/*", "application/json"})
+FORM = "application/x-www-form-urlencoded"
+MAXIMUM_FIELDS = 100
 Work = Callable[[HttpRequest, Caller | None, datetime], str]
 
 
@@ -53,10 +58,28 @@ ALLOW = "POST, OPTIONS"
 
 def plain_body(environ: Environ, *, maximum_bytes: int) -> bytes | None:
     """Return the body of an ordinary POST, left readable for whoever comes after; ``None`` for any other request."""
+    if environ.get("CONTENT_TYPE", "") not in MEDIA_TYPES or environ.get("HTTP_ACCEPT", "") not in ACCEPTED:
+        return None
+    return _body(environ, maximum_bytes)
+
+
+def plain_form(environ: Environ, *, maximum_bytes: int) -> MultiValueDict[str, str] | None:
+    """Return the fields of an ordinary form, its body left readable; ``None`` for any other request."""
+    if environ.get("CONTENT_TYPE", "") != FORM:
+        return None
+    body = _body(environ, maximum_bytes)
+    if body is None or not body.isascii() or body.count(b"&") >= MAXIMUM_FIELDS:
+        return None
+    fields: dict[str, list[str]] = {}
+    for name, value in parse_qsl(body.decode("ascii"), keep_blank_values=True):
+        fields.setdefault(name, []).append(value)
+    return MultiValueDict(fields)
+
+
+def _body(environ: Environ, maximum_bytes: int) -> bytes | None:
+    """Return a body of good length that was sent to an address without a query, left readable."""
     length = str(environ.get("CONTENT_LENGTH") or "")
     if environ["REQUEST_METHOD"] != "POST" or environ.get("QUERY_STRING") or not length.isdecimal():
-        return None
-    if environ.get("CONTENT_TYPE", "") not in MEDIA_TYPES or environ.get("HTTP_ACCEPT", "") not in ACCEPTED:
         return None
     if len(length) > 10 or not 0 < int(length) <= maximum_bytes:
         return None

@@ -89,6 +89,11 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
     forward, introspect = place.path(f"/gateways/{gateway}/forward-auth"), place.path("/oauth/introspect")
     device = f"/devices/{place.device['id']}/authenticate"
     grant = urlencode({"grant_type": "client_credentials", "scope": "profiles:read"}).encode()
+    in_form = grant + f"&client_id={place.client_id}&client_secret={place.client_secret}".encode()
+
+    def granted(body: bytes, **more: str) -> dict[str, Any]:
+        return environ("POST", place.path("/oauth/token"), body, **{"kind": FORM, "authorization": basic, **more})
+
     return {
         "allowed": decide(place, key, asked),
         "allowed by route": decide(
@@ -161,6 +166,27 @@ def requests_of(place: Place) -> dict[str, dict[str, Any]]:
         "device without": post(place, "", device, {}),
         "device with more": post(place, "", device, {"secret": "x", "more": 1}),
         "token of nobody": environ("POST", place.path("/oauth/token"), grant, FORM),
+        "token in every spelling": granted(
+            b"grant_type=client%5Fcredentials&scope=profiles:read+&empty&&x=%C3%BC%FF;y&resource=authsvc&resource=authsvc"
+        ),
+        "token of another media type": granted(grant, kind=f"{FORM}; charset=utf-8"),
+        "token in latin 1": granted(grant, kind=f"{FORM}; charset=latin-1"),
+        "token with a query": {**granted(grant), "QUERY_STRING": "grant_type=refresh_token"},
+        "token of nothing": granted(b""),
+        "token with a repeat": granted(grant + b"&scope=x:y"),
+        "token with NUL": granted(grant + b"&x=%00"),
+        "token beyond ASCII": granted(grant + "&x=\u00fc".encode()),
+        "token of many fields": granted(grant + b"&x=1" * 1001),
+        "token of a scope not held": granted(grant + b"%20secrets:write"),
+        "token of no grant": granted(b"scope=profiles:read"),
+        "token of an unknown grant": granted(b"grant_type=password"),
+        "token elsewhere": {**granted(grant), "PATH_INFO": "/t/no/where/oauth/token"},
+        "token with a wrong secret": {**granted(grant), "HTTP_AUTHORIZATION": "Basic eDp5"},
+        "token with a broken header": {**granted(grant), "HTTP_AUTHORIZATION": "Basic"},
+        "token with two proofs": granted(grant + b"&client_secret=x"),
+        "token with the secret in the form": environ("POST", place.path("/oauth/token"), in_form, FORM),
+        "token for a browser": granted(grant, origin="http://localhost:5173"),
+        "token refreshed with nothing": granted(b"grant_type=refresh_token&refresh_token=x"),
         "token by get": environ("GET", place.path("/oauth/token")),
     }  # fmt: skip
 

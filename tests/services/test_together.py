@@ -211,7 +211,7 @@ def test_a_failure_of_the_leader_reaches_everybody_and_the_line_goes_on(caller: 
     with pytest.raises(KeyboardInterrupt):
         line.lead()
     assert [type(one.failure) for one in units] == [together.NotWritten] * 2
-    assert all(one.turn.is_set() for one in units)
+    assert all(not one.turn.locked() for one in units)
     assert caller.tenant_id not in together._LINES._lines
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authsvc.audit.chain import GENESIS, ChainHead, EventRow, hash_event, verify_chain
+from authsvc.audit.chain import GENESIS, ChainHead, EventRow, hash_event, take_out_of_chain, verify_chain
 from authsvc.audit.events import EVENT_TYPES, MAXIMUM_LIST, MAXIMUM_TEXT, UnknownEvent, checked_detail
 
 LENGTH = 6
@@ -135,6 +135,24 @@ def test_hash_event_leaves_out_the_hash_alone() -> None:
     row = make_chain(1)[0]
     assert hash_event(replace(row, hash="x")) == row.hash
     assert hash_event(replace(row, detail={"name": "anthropic:default", "provider": "anthropic"})) == row.hash
+
+
+HOSTILE = ['","previous_hash":"","', '"sequence":0', '\\"previous_hash":""', "\u2028\ud800"]
+MISLEADING = st.text() | st.sampled_from(HOSTILE)
+
+
+@given(
+    texts=st.lists(MISLEADING, min_size=5, max_size=5),
+    detail=st.dictionaries(MISLEADING | st.sampled_from(["sequence", "previous_hash"]), st.just(0) | st.just("")),
+    sequence=st.integers(min_value=0),
+)
+def test_hash_at_a_place_is_that_of_the_whole_event(texts: list[str], detail: Any, sequence: int) -> None:
+    subject, actor, tenant, request, address = texts
+    row = replace(
+        make_chain(1)[0], sequence=sequence, subject_id=subject, actor_id=actor, tenant_id=tenant, detail=detail,
+        request_id=request, address=address, previous_hash="f" * 64,
+    )  # fmt: skip
+    assert take_out_of_chain(row).hash_at(sequence, row.previous_hash) == hash_event(row)
 
 
 def test_hash_event_tells_neighbouring_fields_apart() -> None:
