@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.conftest import VIEWS, open_window
+from tests.browser.conftest import VIEWS, open_window, profile
 from tests.browser.operators import Newcomer, code_of, virtual_authenticator
 from tests.live import LiveServer
 from tests.scale import scaled
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(params=list(VIEWS)[:: scaled(3, 1)])
 def newcomer(request: pytest.FixtureRequest, browser: Browser, live: LiveServer) -> Iterator[Newcomer]:
     """Yield somebody nobody knows yet, in a window of their own; at the end nothing may have gone wrong in it."""
-    seen = open_window(browser, live, request.param, None)
+    seen = open_window(profile(browser, request.param, None), live, request.param)
     yield Newcomer(seen, f"anna-{request.param}-{id(seen)}")
     seen.page.context.close()
     assert seen.problems == []

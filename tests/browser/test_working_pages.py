@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import Visit, open_window, sign_in
+from tests.browser.conftest import Visit, open_window, profile, sign_in
 from tests.browser.test_flows import PLACES, assert_nowhere
 from tests.live import LiveServer
 
@@ -146,7 +146,7 @@ def test_place_is_switched_and_things_are_found_with_ctrl_k(visit: Visit) -> Non
 @pytest.fixture
 def second(visit: Visit, browser: Browser, owner_state: Any) -> Iterator[Visit]:
     """Yield a window of the same look in which the tenant's owner is signed in."""
-    seen = open_window(browser, visit.live, visit.view, owner_state)
+    seen = open_window(profile(browser, visit.view, owner_state), visit.live, visit.view)
     yield seen
     seen.page.context.close()
     assert seen.problems == []
