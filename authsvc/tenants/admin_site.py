@@ -88,12 +88,12 @@ class HouseAdminSite(admin.AdminSite):
         return context
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """True for platform operators, and for operators with a membership."""
-        user = request.user
-        if not isinstance(user, Operator) or not user.is_active:
-            return False
-        is_known = user.is_superuser or bool(seen_tenant_ids(user))
-        return is_known and step_of(request) is Step.NONE
+        """True for platform operators, and for operators with a membership; decided once per request and user."""
+        user, memory = request.user, request.__dict__
+        if memory.get("house_enters", (None,))[0] is not user:
+            memory["house_enters"] = user, may_enter(request, user)
+        is_let_in: bool = memory["house_enters"][1]
+        return is_let_in
 
     def ask_again(self, request: HttpRequest) -> HttpResponse | None:
         """Return the page that asks for the second factor, or ``None`` while it is fresh; a site says how."""
@@ -120,6 +120,14 @@ class HouseAdminSite(admin.AdminSite):
         found = search_pages(self, request, text) if text else []
         context = {**self.each_context(request), "title": "Search", "text": text, "found": found}
         return TemplateResponse(request, "admin/house_search.html", context)
+
+
+def may_enter(request: HttpRequest, user: object) -> bool:
+    """True when the user is an active operator who sees a tenant and has shown what has to be shown."""
+    if not isinstance(user, Operator) or not user.is_active:
+        return False
+    is_known = user.is_superuser or bool(seen_tenant_ids(user))
+    return is_known and step_of(request) is Step.NONE
 
 
 def search_pages(site: admin.AdminSite, request: HttpRequest, text: str) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -181,8 +189,12 @@ def places_of(request: HttpRequest) -> list[Environment]:
 
 
 def places_where(request: HttpRequest, scope: str) -> list[Environment]:
-    """Return the environments in which the operator's role includes a scope."""
+    """Return the environments in which the operator's role includes a scope, decided once per request and scope."""
     operator = operator_of(request)
+    return remembered(request, f"places:{scope}", lambda: _places_where(request, operator, scope))
+
+
+def _places_where(request: HttpRequest, operator: Operator, scope: str) -> list[Environment]:
     if operator.is_superuser:
         return places_of(request)
     roles = seen_roles(operator)

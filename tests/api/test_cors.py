@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from io import StringIO
 from typing import Any
 
@@ -16,7 +14,7 @@ from django.test import Client
 
 from authsvc.ops.checks import check_settings
 from authsvc.tenants.models import Tenant
-from tests.live import ROOT
+from tests import warm
 from tests.world import Api, World
 
 ALLOWED = "http://localhost:5173"
@@ -87,9 +85,7 @@ def test_origins_come_from_the_environment(variables: dict[str, str], expected: 
         "print(s.CORS_ALLOWED_ORIGINS, getattr(s, 'CORS_ALLOW_ALL_ORIGINS', None), s.CORS_ALLOW_CREDENTIALS)"
     )
     known = {name: value for name, value in os.environ.items() if "CORS" not in name}
-    command = [sys.executable, "-c", code]
-    printed = subprocess.check_output(command, env={**known, **variables}, cwd=ROOT, text=True)
-    assert printed.strip() == expected
+    assert warm.run(["-c", code], {**known, **variables}).stdout.strip() == expected
 
 
 def test_star_stops_a_production_start(settings: Any) -> None:

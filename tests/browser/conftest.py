@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,24 +107,36 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def profiles(browser: Browser, signed_in_state: Any) -> Callable[[str], BrowserContext]:
+    """Return a function from a look to the signed-in profile of it, which keeps its cache from window to window."""
+    return functools.cache(lambda view: profile(browser, view, signed_in_state))
+
+
 @pytest.fixture(params=list(VIEWS)[:: scaled(3, 1)])
-def visit(request: pytest.FixtureRequest, browser: Browser, live: LiveServer, signed_in_state: Any) -> Iterator[Visit]:
+def visit(
+    request: pytest.FixtureRequest, live: LiveServer, profiles: Callable[[str], BrowserContext]
+) -> Iterator[Visit]:
     """Yield a window in one size and colour scheme; at the end nothing may have gone wrong in it."""
-    seen = open_window(browser, live, request.param, signed_in_state)
+    seen = open_window(profiles(request.param), live, request.param)
     yield seen
-    seen.page.context.close()
+    seen.page.close()
     assert seen.problems == []
 
 
-def open_window(browser: Browser, live: LiveServer, view: str, state: Any) -> Visit:
-    """Return a watched window of this size and scheme."""
+def profile(browser: Browser, view: str, state: Any) -> BrowserContext:
+    """Return a profile whose windows have this size and scheme."""
     (width, height), scheme = VIEWS[view]
-    context: BrowserContext = browser.new_context(
+    return browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
         storage_state=state,
         permissions=["clipboard-read", "clipboard-write"],
     )
+
+
+def open_window(context: BrowserContext, live: LiveServer, view: str) -> Visit:
+    """Return a watched window of a profile."""
     seen = Visit(context.new_page(), live, view)
     seen.watch()
     return seen

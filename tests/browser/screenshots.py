@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.conftest import VIEWS, open_window, place_to_look_at, sign_in
+from tests.browser.conftest import VIEWS, open_window, place_to_look_at, profile, sign_in
 from tests.browser.looks import pages_of
 from tests.chromium import FLAGS, chromium
 from tests.live import LiveServer, start_live_server
@@ -29,7 +29,7 @@ def take_all(views: list[str]) -> int:
 
 def take(browser: Browser, live: LiveServer, view: str) -> int:
     """Take the pictures of one look; returns how many."""
-    seen = open_window(browser, live, view, sign_in(browser, live))
+    seen = open_window(profile(browser, view, sign_in(browser, live)), live, view)
     place = place_to_look_at(live)
     pages = pages_of(place)
     for name, path in pages.items():

@@ -1,19 +1,27 @@
-"""The pages an administrator works in, in a real browser: set up, import, order, grant, find, and ask a second one."""
+"""The pages an administrator works in, in a real browser: set up, import, order, grant, find, and ask a second one.
+
+And every page in every look: no page scrolls sideways, and no serious accessibility fault by axe-core.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import Visit, open_window, sign_in
+from tests.browser.conftest import AXE, Visit, open_window, place_to_look_at, profile, sign_in
+from tests.browser.looks import pages_of
 from tests.browser.test_flows import PLACES, assert_nowhere
 from tests.live import LiveServer
 
 pytestmark = pytest.mark.browser
 KEY = "sk-ant-api03-" + "Qx7" * 30
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# Only faults are described node by node: what passes is most of a page, and is thrown away.
+OPTIONS = json.dumps({"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": TAGS}})
 
 
 def submit(page: Page, name: str) -> None:
@@ -146,7 +154,7 @@ def test_place_is_switched_and_things_are_found_with_ctrl_k(visit: Visit) -> Non
 @pytest.fixture
 def second(visit: Visit, browser: Browser, owner_state: Any) -> Iterator[Visit]:
     """Yield a window of the same look in which the tenant's owner is signed in."""
-    seen = open_window(browser, visit.live, visit.view, owner_state)
+    seen = open_window(profile(browser, visit.view, owner_state), visit.live, visit.view)
     yield seen
     seen.page.context.close()
     assert seen.problems == []
@@ -187,3 +195,27 @@ def test_promotion_is_asked_for_and_approved_by_a_second_operator(visit: Visit, 
     assert f"role Keeper {visit.view}" in other.locator(".diff").inner_text()
     other.locator("input[type=submit].default").click()
     other.get_by_text("Approved and applied").wait_for()
+
+
+def place_of(visit: Visit) -> dict[str, Any]:
+    """Return acme/prod with a request that still waits."""
+    return place_to_look_at(visit.live)
+
+
+@pytest.mark.axe
+def test_no_page_is_wider_than_the_window_or_has_a_serious_accessibility_fault(visit: Visit) -> None:
+    faults = []
+    for name, path in pages_of(place_of(visit)).items():
+        page = visit.open(path)
+        width = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        faults += [f"{name}: {width} wider than the window"] if width > 1 else []
+        page.evaluate(AXE.read_text())
+        found = page.evaluate(f"axe.run({OPTIONS}).then(r => r.violations)")
+        visit.problems = [text for text in visit.problems if "inline style" not in text and "CSP" not in text]  # axe's
+        faults += [
+            f"{name}: {item['id']} {node['target']} {node['failureSummary'][:200]}"
+            for item in found
+            if item["impact"] in {"serious", "critical"}
+            for node in item["nodes"][:3]
+        ]
+    assert not faults, "\n".join(faults)

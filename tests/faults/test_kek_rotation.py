@@ -16,12 +16,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import warm
 from tests.live import ROOT, LiveServer, start_live_server
+from tests.live_database import demo
 from tests.scale import scaled
 
 KILLS = scaled(quick=1, full=20)
 KEYS_PER_KILL = 8
 PROVIDERS = 6
+PAUSE_SECONDS = scaled(quick=20, full=0) / 1000  # between two reads; a re-wrap of the quick size takes hundreds of them
 MAKE_KEYS = """
 from datetime import UTC, datetime
 from authsvc.tenants.services import environment_caller, get_environment, system_caller
@@ -43,19 +46,21 @@ def _key(name: str) -> str:
     return f"{name}:{base64.b64encode(os.urandom(32)).decode()}"
 
 
-OLD, NEW = _key("old-2025"), _key("new-2026")
+OLD, NEW = os.environ["AUTHSVC_KEKS"], _key("new-2026")  # the demo of all live servers is sealed under the old one
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """Yield a server that seals under the old key and already knows the new one."""
     folder = tmp_path_factory.mktemp("keks")
-    with start_live_server(folder, workers=1, AUTHSVC_KEKS=f"{OLD},{NEW}", PYTHONUNBUFFERED="1") as started:
-        made = started.manage(
-            "shell", "-v", "0", "-c", MAKE_KEYS.format(keys=KILLS * KEYS_PER_KILL, providers=PROVIDERS)
-        )
-        assert made.returncode == 0, made.stderr
-        yield started
+    demo()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AUTHSVC_KEKS", f"{OLD},{NEW}")
+        with start_live_server(folder, workers=1, PYTHONUNBUFFERED="1") as started:
+            script = MAKE_KEYS.format(keys=KILLS * KEYS_PER_KILL, providers=PROVIDERS)
+            made = _manage(started, f"{OLD},{NEW}", "shell", "-v", "0", "-c", script)
+            assert made.returncode == 0, made.stderr
+            yield started
 
 
 class Reader(threading.Thread):
@@ -74,7 +79,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         """Read."""
-        while not self.told_to_stop.is_set():
+        while not self.told_to_stop.wait(PAUSE_SECONDS):
             number = self.reads % PROVIDERS
             answer = self.client.post("/credentials/resolve", json={"provider": f"kek-llm-{number}"})
             if answer.status_code != 200 or answer.json()["value"] != f"kek-secret-{number}":
@@ -87,10 +92,7 @@ def _environment(server: LiveServer, keks: str) -> dict[str, str]:
 
 
 def _manage(server: LiveServer, keks: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(
-        command, env=_environment(server, keks), cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
-    )
+    return warm.run(["manage.py", *arguments], _environment(server, keks))
 
 
 def _rewrap_until_killed(server: LiveServer, dice: random.Random) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +29,24 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
-    """Yield each source file's name and syntax tree."""
-    for path in SOURCES:
-        yield name_of(path), ast.parse(path.read_text())
+@functools.cache
+def trees() -> list[tuple[str, ast.Module]]:
+    """Return each source file's name and syntax tree, parsed once for this file's tests."""
+    return [(name_of(path), ast.parse(path.read_text())) for path in SOURCES]
+
+
+@functools.cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """Return every node of every source file, with the file's name."""
+    return [(name, node) for name, tree in trees() for node in ast.walk(tree)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_trees() -> Iterator[None]:
+    """Let go of two hundred thousand nodes that nobody else asks for."""
+    yield
+    trees.cache_clear()
+    nodes.cache_clear()
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -88,10 +103,7 @@ def test_every_public_function_and_class_has_a_docstring() -> None:
 
 def test_every_function_is_short_or_one_of_the_tenth() -> None:
     lengths = [
-        (node.end_lineno or node.lineno) - node.lineno + 1
-        for _, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef)
+        (node.end_lineno or node.lineno) - node.lineno + 1 for _, node in nodes() if isinstance(node, ast.FunctionDef)
     ]
     assert statistics.median(lengths) < 10
     assert statistics.quantiles(lengths, n=10)[-1] < 30
@@ -100,9 +112,8 @@ def test_every_function_is_short_or_one_of_the_tenth() -> None:
 def test_nothing_catches_every_exception_but_the_places_that_must() -> None:
     found = [
         f"{name}:{node.lineno}"
-        for name, tree in trees()
+        for name, node in nodes()
         if not name.startswith(MAY_CATCH_ALL)
-        for node in ast.walk(tree)
         if isinstance(node, ast.ExceptHandler) and _catches_all(node)
     ]
     assert found == []
@@ -133,8 +144,7 @@ def test_only_one_file_imports_the_token_libraries() -> None:
 def test_only_the_vault_uses_the_cipher() -> None:
     users = {
         name
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, node in nodes()
         if (
             isinstance(node, ast.Name | ast.alias)
             and "AESGCM" in (getattr(node, "id", "") or getattr(node, "name", ""))
@@ -150,12 +160,7 @@ def test_environment_is_read_in_the_settings_alone() -> None:
 
     The doctor looks for names of other products that would announce this host; none of them is a setting of ours.
     """
-    readers = {
-        name
-        for name, tree in trees()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
-    }
+    readers = {name for name, node in nodes() if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}}
     assert (
         readers
         - {
@@ -174,8 +179,7 @@ def test_clock_is_read_at_the_edge_alone() -> None:
     """Services take ``now``; models only name Django's clock as a default for rows made outside a service."""
     readers = {
         name
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, node in nodes()
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"now", "utcnow", "today", "time_ns"}

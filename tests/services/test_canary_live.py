@@ -72,7 +72,8 @@ def _planted(server: LiveServer) -> dict[str, str]:
         for provider in ("anthropic", "canary-llm"):
             assert found_in(client.post("/credentials/resolve", json={"provider": provider}).text, canaries) or provider
     paste = ("models", "auth", "paste-token", "--provider", "canary-llm", "--tenant", "acme", "--env", "prod")
-    assert server.manage(*paste, stdin=canaries["pasted"]).returncode == 0
+    command = [sys.executable, "manage.py", *paste]  # typed, so that the list of processes shows what was typed
+    subprocess.run(command, input=canaries["pasted"], env=server.environment, cwd=ROOT, text=True, check=True)
     fields = ("key", "token", "access", "refresh")
     return canaries | {
         f"{name} {field}": entry[field]

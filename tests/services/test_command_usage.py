@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from django.core.management import CommandError, call_command, load_command_clas
 
 from authsvc.management.house_command import HouseCommand, problem_text
 from authsvc.web.problems import ValidationFailed
+from tests import warm
 from tests.house.facts import command_names
-from tests.house.sources import ROOT
 
 DJANGOS_OWN = {"migrate"}
 OURS = sorted(command_names() - DJANGOS_OWN)
@@ -55,8 +54,7 @@ def manage(folder: Path, *arguments: str, **settings: str) -> subprocess.Complet
         "DATABASE_URL": f"sqlite:///{folder / 'empty.sqlite3'}",
         **settings,
     }
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return warm.run(["manage.py", *arguments], environment)
 
 
 def test_paths_hold_every_command_and_verb() -> None:

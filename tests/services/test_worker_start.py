@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
+from tests import warm
 from tests.live import LiveServer
 
-ROOT = Path(__file__).resolve().parents[2]
 ASK = """
 import io
 from authsvc.wsgi import application
@@ -36,6 +32,5 @@ print(b"".join(application(environ, lambda status, fields: None)).decode())
     ],
 )
 def test_a_worker_knows_every_grant_type_at_its_first_request(live: LiveServer, form: str, error: str) -> None:
-    command = [sys.executable, "-c", ASK.format(form=form)]
-    done = subprocess.run(command, env=live.environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = warm.run(["-c", ASK.format(form=form)], live.environment)
     assert f'"error": "{error}"' in done.stdout, done.stdout + done.stderr
