@@ -10,7 +10,6 @@ import functools
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
+SECONDS_AT_MOST = 300
 
 
 def run(arguments: list[str], environment: dict[str, str], *, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -26,60 +26,22 @@ def run(arguments: list[str], environment: dict[str, str], *, stdin: str = "") -
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         given.write(stdin.encode())
         given.seek(0)
-        code = start(arguments, environment, given, output, errors).wait()
+        code = _code(arguments, environment, [given, output, errors])
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess(arguments, code, output.read().decode(), errors.read().decode())
 
 
-class Started:
-    """A program that was started; read like a ``subprocess.Popen``."""
-
-    def __init__(self, reading: int) -> None:
-        self.reading = reading
-        self.returncode: int | None = None
-        self.pid = int(os.read(reading, 10))
-
-    def poll(self) -> int | None:
-        """Return the code it ended with, or ``None`` while it runs."""
-        return self._ended_within(0)
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end; raises ``subprocess.TimeoutExpired``."""
-        code = self._ended_within(timeout)
-        if code is None:
-            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
-        return code
-
-    def terminate(self) -> None:
-        """Ask it to end."""
-        self._send(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """End it."""
-        self._send(signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def _ended_within(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self.reading], [], [], seconds)[0]:
-            self.returncode = int(os.read(self.reading, 20))
-            os.close(self.reading)
-        return self.returncode
-
-
-def start(
-    arguments: list[str], environment: dict[str, str], stdin: IO[bytes], output: IO[bytes], errors: IO[bytes]
-) -> Started:
-    """Start ``python`` with these arguments, environment and files, at the root of the project."""
+def _code(arguments: list[str], environment: dict[str, str], files: list[IO[bytes]]) -> int:
+    """Start ``python`` with these arguments, environment and files at the root of the project; wait for its code."""
     asked = {"arguments": arguments, "environment": environment, "folder": str(ROOT)}
     reading, telling = os.pipe()
-    files = [stdin.fileno(), output.fileno(), errors.fileno(), telling]
-    socket.send_fds(_starter(), [json.dumps(asked).encode()], files)
+    socket.send_fds(_starter(), [json.dumps(asked).encode()], [*(file.fileno() for file in files), telling])
     os.close(telling)
-    return Started(reading)
+    with os.fdopen(reading) as told:
+        if not select.select([told], [], [], SECONDS_AT_MOST)[0]:
+            raise subprocess.TimeoutExpired(arguments, SECONDS_AT_MOST)
+        return int(told.read())
 
 
 @functools.cache
