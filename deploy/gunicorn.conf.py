@@ -2,6 +2,10 @@
 
 ``GUNICORN_BIND``, ``GUNICORN_WORKERS`` and ``GUNICORN_THREADS`` override the defaults. The application is loaded once,
 before the workers are forked from it; ``GUNICORN_PRELOAD=off`` loads it in each, so that SIGHUP takes new code.
+
+``GUNICORN_REUSE_PORT=on`` gives each worker a queue of its own, so that connections which are kept alive spread evenly;
+with one queue a burst of them can land at one worker. Then nothing stops a second server from being started on the same
+port, and what waits at a worker that ends is reset: right behind a proxy that tries again.
 """
 
 import gc
@@ -13,6 +17,7 @@ from django.db import connections
 
 wsgi_app = "authsvc.wsgi:application"
 bind = os.environ.get("GUNICORN_BIND", "127.0.0.1:8000")
+reuse_port = os.environ.get("GUNICORN_REUSE_PORT", "off") == "on" and not bind.startswith("unix:")
 worker_class = "gthread"
 workers = int(os.environ.get("GUNICORN_WORKERS", "2"))
 os.environ["AUTHSVC_PROCESSES"] = str(workers)  # one alone keeps its rate limits in memory

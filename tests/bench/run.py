@@ -79,7 +79,7 @@ def measured_server(folder: Path, database: str, *, is_strict: bool = False) -> 
         os.environ.pop("TEST_DATABASE_URL", None)
         if database == "postgresql":
             os.environ["TEST_DATABASE_URL"] = stack.enter_context(postgresql(is_durable=True))
-        settings = {"AUTHSVC_STRICT_REVOCATION": "on"} if is_strict else {}
+        settings = {"GUNICORN_REUSE_PORT": "on", **({"AUTHSVC_STRICT_REVOCATION": "on"} if is_strict else {})}
         server = stack.enter_context(start_live_server(folder, workers=WORKERS, **settings))
         place = server.place("acme/prod")
         command = [sys.executable, "-m", "tests.bench.seed"]
@@ -129,7 +129,7 @@ def _met_twice(runs: list[Run], tokens: int) -> list[str]:
 def _facts(options: argparse.Namespace) -> dict[str, object]:
     return {
         "load": f"{generator()}, {options.alternations} alternations of {options.seconds:g} s",
-        "servers": f"gunicorn gthread, {WORKERS} workers of {THREADS} threads, rate limits lifted",
+        "servers": f"gunicorn gthread, {WORKERS} workers of {THREADS} threads, a queue each, rate limits lifted",
         "database": options.database + (" with the count read on every request" if options.strict else ""),
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
         "seconds to import": import_seconds(),

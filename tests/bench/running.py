@@ -54,7 +54,8 @@ def gunicorn(name: str, module: str, scene: Scene, environment: Mapping[str, str
     """Run a module that is settings, routes and application in one under the service's gunicorn; yield its address."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "-k", "gthread", "-w", str(WORKERS), "--threads", str(THREADS)]
-    command += ["-b", f"127.0.0.1:{port}", "--keep-alive", "30", "--no-control-socket", f"{module}:application"]
+    command += ["-b", f"127.0.0.1:{port}", "--keep-alive", "30", "--no-control-socket"]
+    command += ["--reuse-port", f"{module}:application"]
     known = {**os.environ, **environment, "DJANGO_SETTINGS_MODULE": module}
     base_url = f"http://127.0.0.1:{port}"
     with running(name, command, known, scene.folder, f"{base_url}/bare"):
