@@ -29,7 +29,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.prepared import execute, insert_row
 from authsvc.web.secret_text import SecretText
 
-LOSER_WAITS = timedelta(milliseconds=200)  # longer than a crowd that set off together is apart
+LOSER_WAITS = timedelta(milliseconds=400)  # longer than a crowd that set off together is apart
 UNREAD = timedelta(milliseconds=500)  # how long a request may wait for a thread without anybody knowing of it
 POLL_SECONDS = 0.05
 RACE_SECONDS = 10  # a race lasts no longer than this from the moment the token was spent
