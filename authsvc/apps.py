@@ -15,7 +15,7 @@ class AuthsvcConfig(AppConfig):
         """Register the numbered start-up checks, who may read answers in a browser, and the care for connections."""
         from authsvc.ops import checks  # noqa: F401, PLC0415 - importing registers them
         from authsvc.tenants import origins  # noqa: F401, PLC0415 - importing registers its receiver
-        from authsvc.web import database  # noqa: F401, PLC0415 - importing registers its receivers
+        from authsvc.web import database  # noqa: F401, PLC0415 - importing registers its receiver
 
 
 class AuthsvcAdminConfig(AdminConfig):

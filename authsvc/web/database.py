@@ -9,7 +9,6 @@ import threading
 import time
 from typing import Any
 
-from django.core.signals import request_started
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -32,8 +31,7 @@ def look_after_connection() -> None:
     close_if_replaced()
 
 
-@receiver(request_started)
-def close_if_replaced(**_given: Any) -> None:
+def close_if_replaced() -> None:
     """Close a connection to a file that was moved, deleted or replaced: what is written to it would be lost."""
     here = connections[DEFAULT_DB_ALIAS]
     opened = getattr(here, "opened_file", None)
