@@ -1,5 +1,8 @@
 """Opaque random identifiers: ``<prefix>_<22 characters of base62>`` with 128 bits of randomness.
 
+The first of the 22 is a letter: Django's admin reads ``_5F`` and the like in an address as an escaped character, so
+that an identifier which began with these digits could not be asked for as it stands.
+
 PURE apart from the system's random source. Identifiers are no secrets: their random bytes are fetched for many at once,
 because each fetch lets another thread run first. Secrets fetch their own.
 """
@@ -26,7 +29,10 @@ _fetched = _Fetched()
 
 def new_id(prefix: str) -> str:
     """Return a fresh identifier such as ``prf_3kT…``; unguessable, never reused."""
-    return f"{prefix}_{_base62(RANDOM_CHARACTERS, _next_bytes)}"
+    body = _base62(RANDOM_CHARACTERS, _next_bytes)
+    while body[0].isdigit():
+        body = _base62(RANDOM_CHARACTERS, _next_bytes)
+    return f"{prefix}_{body}"
 
 
 def random_base62(length: int) -> str:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
+from django.contrib.admin.utils import unquote
 
 from authsvc.web.caller import Caller, CallerKind
 from authsvc.web.identifiers import ALPHABET, new_id, random_base62
@@ -108,6 +109,11 @@ def test_new_id_is_prefix_and_22_characters_of_base62() -> None:
 
 def test_new_id_never_repeats_in_many() -> None:
     assert len({new_id("x") for _ in range(5000)}) == 5000
+
+
+def test_new_id_reads_the_same_in_an_address_of_the_admin() -> None:
+    assert unquote("x_2F7k") == "x/7k"
+    assert all(unquote(made) == made for made in (new_id("x") for _ in range(20_000)))
 
 
 def test_new_ids_of_many_threads_are_all_different() -> None:
