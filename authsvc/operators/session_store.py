@@ -13,8 +13,10 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from authsvc.operators.models import OperatorSession
+from authsvc.web.prepared import Prepared
 
 SIGNED_IN = "signed_in"
+_SESSION = Prepared(lambda key_hash: OperatorSession.objects.filter(session_key=key_hash).order_by())
 
 
 class SessionStore(DatabaseStore):
@@ -49,7 +51,7 @@ class SessionStore(DatabaseStore):
 
     def _get_session_from_db(self) -> Any:
         """Return the living row of this key; without one the key is forgotten."""
-        found = OperatorSession.objects.filter(session_key=stored_key(self.session_key or "")).first()
+        found = _SESSION.first(key_hash=stored_key(self.session_key or ""))
         if found is None or found.expire_date <= self._now():
             self._session_key = None
             return None

@@ -23,6 +23,7 @@ from authsvc.tenants.sign_in import SignInForm
 from authsvc.web.caller import Caller
 from authsvc.web.chart import Chart
 from authsvc.web.client_address import client_address
+from authsvc.web.prepared import Prepared
 from authsvc.web.problems import Forbidden
 from authsvc.web.request_id import request_id_of
 
@@ -48,6 +49,13 @@ READS = ("GET", "HEAD")  # what a page that only shows answers
 AUTHSVC_ADMIN = "authsvc:admin"
 Known = TypeVar("Known")
 MOST_PLACES, MOST_HITS, MOST_EVENTS, MOST_CHAINS, MAXIMUM_QUERY = 2000, 8, 10, 3, 200
+_ROLES = Prepared(
+    lambda operator_id: (
+        Operator.objects.filter(pk=operator_id, memberships__isnull=False)
+        .order_by()
+        .values_list("memberships__tenant_id", "memberships__role")
+    )
+)
 OPAQUE = re.compile(r"\A(?:ask|agw|acs|ads|art)_[a-z0-9-]+_([A-Za-z0-9]+)")
 
 
@@ -220,8 +228,7 @@ def seen_roles(operator: Operator) -> dict[str, str]:
     """Return the signed-in operator's role by tenant, read once per request; nothing for one who is not active."""
     memory = operator.__dict__
     if "house_roles" not in memory:
-        rows = operator.memberships.values_list("tenant_id", "role") if operator.is_active else ()
-        memory["house_roles"] = dict(rows)
+        memory["house_roles"] = dict(_ROLES.rows(operator_id=operator.pk) if operator.is_active else ())
     found: dict[str, str] = memory["house_roles"]
     return found
 

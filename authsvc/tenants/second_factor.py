@@ -10,13 +10,15 @@ from datetime import datetime
 from enum import StrEnum
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django_otp import device_classes
 
 from authsvc.tenants.models import Operator
+from authsvc.web.prepared import Prepared
 
 FRESH_SECONDS = 300
 SHOWN_AT = "factor_shown_at"
@@ -34,10 +36,7 @@ def next_step(operator: Operator, *, is_verified: bool) -> Step:
     """Return what is left to do before the admin opens."""
     if is_verified:
         return Step.NONE
-    demanding = Operator.objects.filter(pk=OuterRef("pk"), memberships__tenant__require_mfa=True)
-    holding = Operator.objects.filter(pk=OuterRef("pk")).filter(_holds_one())
-    standing = Operator.objects.filter(pk=operator.pk).values_list(Exists(holding), Exists(demanding))
-    holds_one, is_demanded = standing.get()
+    holds_one, is_demanded = _STANDING.first(operator_id=operator.pk) or (True, True)
     if holds_one:
         return Step.SHOW
     return Step.SET_UP if is_demanded or settings.AUTHSVC_REQUIRE_MFA else Step.NONE
@@ -69,5 +68,15 @@ def note_shown(request: HttpRequest, now: datetime) -> None:
     request.session[SHOWN_AT] = now.timestamp()
 
 
+def _standing(operator_id: str) -> QuerySet[Any, tuple[bool, bool]]:
+    """Return whether an operator has confirmed a factor, and whether a tenant of theirs requires one."""
+    demanding = Operator.objects.filter(pk=OuterRef("pk"), memberships__tenant__require_mfa=True)
+    holding = Operator.objects.filter(pk=OuterRef("pk")).filter(_holds_one())
+    return Operator.objects.filter(pk=operator_id).values_list(Exists(holding), Exists(demanding))
+
+
 def _holds_one() -> Q:
     return reduce(or_, (Q(**{f"{model._meta.model_name}__confirmed": True}) for model in device_classes()))
+
+
+_STANDING = Prepared(_standing)  # asked by every page of the admin
