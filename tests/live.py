@@ -13,14 +13,16 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
+from tests import warm
 from tests.live_database import bootstrap, demo, fresh_database
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_DEMO = {"DATABASE_URL", "AUTHSVC_KEKS"}  # another database, or other keys, need a demo of their own
+GUNICORN = ["-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"]
 SECONDS_TO_START = 120
 # For ``verify=``: httpx else reads the machine's certificates for each request, even where none is needed.
 CERTIFICATES = httpx.create_ssl_context()
@@ -42,17 +44,17 @@ class LiveServer:
 
     def manage(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a management command against the same database."""
-        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        return subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, input=stdin, cwd=ROOT, check=False
-        )
+        return warm.run(["manage.py", *arguments], self.environment, stdin=stdin)
 
 
 @contextlib.contextmanager
 def start_live_server(
-    folder: Path, *, workers: int = 2, host: str = "127.0.0.1", **settings: str
+    folder: Path, *, workers: int = 2, host: str = "127.0.0.1", is_warm: bool = True, **settings: str
 ) -> Iterator[LiveServer]:
-    """Yield a live server; the folder keeps its database (on SQLite) and its log."""
+    """Yield a live server; the folder keeps its database (on SQLite) and its log.
+
+    ``is_warm`` starts it where others' modules are loaded already, which a measured server must do for itself.
+    """
     port = free_port()
     base_url = f"http://{host}:{port}"
     is_own = bool(settings.keys() & OWN_DEMO)
@@ -71,13 +73,7 @@ def start_live_server(
         document = json.loads(bootstrap(environment) if is_own else demo().printed_for(base_url))
         log = folder / "server.log"
         with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py"],
-                env=environment,
-                cwd=ROOT,
-                stdout=output,
-                stderr=output,
-            )
+            process = (warm.start if is_warm else _start)(GUNICORN, environment, output)
         try:
             _wait_until_ready(base_url, process, log)
             yield LiveServer(base_url, document, environment, log)
@@ -88,6 +84,11 @@ def start_live_server(
             process.kill()
 
 
+def _start(arguments: list[str], environment: dict[str, str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, *arguments]
+    return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=output, stderr=output)
+
+
 def free_port() -> int:
     """Return a port nobody listens on now."""
     with socket.socket() as probe:
@@ -95,7 +96,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(base_url: str, process: subprocess.Popen[bytes] | warm.Program, log: Path) -> None:
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline:
         if process.poll() is not None:

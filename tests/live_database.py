@@ -10,8 +10,6 @@ import json
 import os
 import secrets
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +19,8 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg import sql
+
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_URL = "http://demo.invalid"
@@ -40,8 +40,7 @@ class Demo:
 
 def bootstrap(environment: dict[str, str]) -> str:
     """Fill the database an environment names by the command people type; returns what it printed."""
-    command = [sys.executable, "manage.py", "bootstrap", "--demo", "--json"]
-    made = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    made = warm.run(["manage.py", "bootstrap", "--demo", "--json"], environment)
     if made.returncode:
         raise RuntimeError(f"bootstrap failed: {made.stderr[-2000:]}")
     return made.stdout

@@ -75,9 +75,10 @@ def forget_ended(options: int = os.WNOHANG) -> None:
 
 
 def run(asked: dict[str, Any], files: list[int]) -> None:
-    """Wait for the program in one process, be the program in another."""
+    """Tell the program's number and wait for it in one process, be the program in another."""
     child = os.fork()
     if child:
+        os.write(files[3], f"{child}\n".encode())
         _, status = os.waitpid(child, 0)
         os.write(files[3], str(os.waitstatus_to_exitcode(status)).encode())
         os._exit(0)

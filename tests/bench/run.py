@@ -80,7 +80,7 @@ def measured_server(folder: Path, database: str, *, is_strict: bool = False) -> 
         if database == "postgresql":
             os.environ["TEST_DATABASE_URL"] = stack.enter_context(postgresql(is_durable=True))
         settings = {"GUNICORN_REUSE_PORT": "on", **({"AUTHSVC_STRICT_REVOCATION": "on"} if is_strict else {})}
-        server = stack.enter_context(start_live_server(folder, workers=WORKERS, **settings))
+        server = stack.enter_context(start_live_server(folder, workers=WORKERS, is_warm=False, **settings))
         place = server.place("acme/prod")
         command = [sys.executable, "-m", "tests.bench.seed"]
         made = subprocess.run(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -31,7 +32,7 @@ def shared(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("shared", KINDS, indirect=True)
 def test_processes_pass_exactly_the_limit_and_what_refilled_meanwhile(tmp_path: Path, shared: dict[str, str]) -> None:
-    settings = {"AUTHSVC_DEMO_LIMITS": "on", "API_RATE_LIMIT": f"{LIMIT}/min", **shared}
+    settings: dict[str, Any] = {"AUTHSVC_DEMO_LIMITS": "on", "API_RATE_LIMIT": f"{LIMIT}/min", **shared}
     with (
         start_live_server(tmp_path, workers=PROCESSES, **settings) as live,
         ThreadPoolExecutor(PROCESSES * THREADS) as pool,

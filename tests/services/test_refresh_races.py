@@ -115,8 +115,8 @@ def test_wait_of_a_request_is_the_kernels_and_never_more_than_it_is() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as client:
         connection, _ = listener.accept()
         with connection:
-            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             sent = time.monotonic()
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
             assert connection.recv(100)
             request.META["gunicorn.socket"] = connection
             assert waited(request) <= timedelta(seconds=time.monotonic() - sent)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from authsvc.audit.chain import GENESIS, ChainHead, EventRow, hash_event, take_out_of_chain, verify_chain
 from authsvc.audit.events import EVENT_TYPES, MAXIMUM_LIST, MAXIMUM_TEXT, UnknownEvent, checked_detail
+from tests.scale import scaled
 
 LENGTH = 6
 FIELDS = [field.name for field in fields(EventRow)]
@@ -73,7 +74,7 @@ def test_verify_chain_of_nothing_ends_at_genesis() -> None:
     text=st.text(min_size=1, max_size=5),
     number=st.integers(-50, 50).filter(bool),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_verify_chain_with_any_change_names_the_row(index: int, field: str, text: str, number: int) -> None:
     rows = make_chain()
     head = head_of(rows)

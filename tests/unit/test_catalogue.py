@@ -28,6 +28,7 @@ from rbac.scopes import (
     covers,
     parse,
 )
+from tests.scale import scaled
 
 SEED_SCOPES = [
     "system:read",
@@ -153,7 +154,7 @@ def test_is_known_per_audience(scope: str, audience: Audience, known: bool) -> N
 
 
 @given(scope=st.from_regex(r"[a-z]{3,9}(:[a-z]{1,3})?:[a-z]{3,7}", fullmatch=True))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_lint_suggestions_are_known_themselves(scope: str) -> None:
     for finding in lint(scope):
         assert isinstance(finding, Finding)

@@ -23,6 +23,7 @@ from rbac.channel_rules import (
     SubjectKind,
     decide_channel,
 )
+from tests.scale import scaled
 
 USER, GUILD, CHAT, GROUP = SubjectKind
 TELEGRAM, DISCORD, SLACK, WHATSAPP, SIGNAL, GENERIC = ChannelKind
@@ -305,7 +306,7 @@ writing = ids.map(lambda user: ChannelSender(user=user, chat=user, is_direct=Tru
 speaking = st.builds(ChannelSender, user=ids, chat=ids, guild=ids, is_direct=st.just(False))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 @given(exportable, st.sampled_from(Product))
 def test_export_names_known_settings_only(asked: ChannelPolicyValue, product: Product) -> None:
     current, older = KNOWN_SETTINGS[asked.channel_kind]
@@ -316,7 +317,7 @@ def test_export_names_known_settings_only(asked: ChannelPolicyValue, product: Pr
     assert set(inner) <= {"policy", "allowFrom"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 @given(exportable, st.one_of(writing, speaking), st.sampled_from(Product))
 def test_export_read_back_never_lets_in_whom_the_policy_keeps_out(
     asked: ChannelPolicyValue, sender: ChannelSender, product: Product
@@ -326,7 +327,7 @@ def test_export_read_back_never_lets_in_whom_the_policy_keeps_out(
         assert decide_channel(asked, sender).allowed
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 @given(exportable, st.one_of(writing, speaking), st.sampled_from(Product))
 def test_export_as_the_product_reads_it_never_opens_more(
     asked: ChannelPolicyValue, sender: ChannelSender, product: Product

@@ -24,6 +24,7 @@ from rbac.channel_rules import (
     decide_channel,
     normalise_subject_id,
 )
+from tests.scale import scaled
 
 USER, GUILD, CHAT, GROUP = SubjectKind
 
@@ -226,7 +227,7 @@ maybe = st.one_of(st.none(), ids)
 senders = st.builds(ChannelSender, user=maybe, guild=maybe, chat=maybe, is_direct=st.booleans())
 
 
-@settings(max_examples=300)
+@settings(max_examples=scaled(75, 300))
 @given(policies, senders, st.sampled_from(SubjectKind), ids)
 def test_decide_channel_adding_a_deny_rule_never_opens(
     asked: ChannelPolicyValue, sender: ChannelSender, kind: SubjectKind, subject_id: str | int
@@ -236,14 +237,14 @@ def test_decide_channel_adding_a_deny_rule_never_opens(
         assert decide_channel(asked, sender).allowed
 
 
-@settings(max_examples=300)
+@settings(max_examples=scaled(75, 300))
 @given(policies, senders)
 def test_decide_channel_order_of_rules_does_not_matter(asked: ChannelPolicyValue, sender: ChannelSender) -> None:
     backwards = replace(asked, rules=asked.rules[::-1])
     assert decide_channel(asked, sender).allowed is decide_channel(backwards, sender).allowed
 
 
-@settings(max_examples=300)
+@settings(max_examples=scaled(75, 300))
 @given(policies, senders)
 def test_decide_channel_needing_both_never_opens_more_than_either(
     asked: ChannelPolicyValue, sender: ChannelSender

@@ -21,6 +21,7 @@ from authsvc.tokens.claims import (
     check_payload,
 )
 from authsvc.tokens.compact import MAXIMUM_CHARACTERS, decode, json_object, take_apart
+from tests.scale import scaled
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 T = int(NOW.timestamp())
@@ -249,7 +250,7 @@ def test_take_apart_refuses_any_other_form(raw: str) -> None:
 
 
 @given(st.binary(max_size=60), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(75, 150), deadline=None)
 def test_decode_of_a_changed_last_character_is_refused_or_other_bytes(value: bytes, data: st.DataObject) -> None:
     text = b64(value)
     assert decode(text) == value
@@ -262,7 +263,7 @@ def test_decode_of_a_changed_last_character_is_refused_or_other_bytes(value: byt
 
 
 @given(st.binary(max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(75, 150), deadline=None)
 def test_json_object_of_any_bytes_is_an_object_or_refused(text: bytes) -> None:
     try:
         assert isinstance(json_object(text), dict)
@@ -271,7 +272,7 @@ def test_json_object_of_any_bytes_is_an_object_or_refused(text: bytes) -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(75, 150), deadline=None)
 def test_take_apart_of_any_text_is_refused(raw: str) -> None:
     with pytest.raises(TokenRefused):
         take_apart(raw)

@@ -16,6 +16,7 @@ from rbac.credential_kinds import (
     permits,
 )
 from rbac.scopes import AGENTOS_ADMIN, AUTHSVC_ADMIN, covers
+from tests.scale import scaled
 
 KINDS = list(CredentialKind)
 TABLE = {
@@ -107,7 +108,7 @@ def test_limit_to_kind_keeps_ids() -> None:
     held=st.frozensets(st.sampled_from([*sorted(EVERY_OWN_SCOPE), AGENTOS_ADMIN, "agents:run"]), max_size=6),
     probe=st.sampled_from(sorted(EVERY_OWN_SCOPE)),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_limit_to_kind_allows_exactly_what_is_held_and_permitted(
     kind: CredentialKind, held: frozenset[str], probe: str
 ) -> None:

@@ -34,6 +34,7 @@ from devices.trust_changes import (
     apply,
     evidence_of,
 )
+from tests.scale import scaled
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -283,7 +284,7 @@ def standing(device: DeviceState, proof: ProofKind) -> TrustLevel:
     return effective_trust(device.status, device.level, proof)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 @given(steps)
 def test_random_history_never_raises_trust_without_a_record(history: list[tuple[TrustEvent, timedelta]]) -> None:
     device, now = DeviceState(), NOW

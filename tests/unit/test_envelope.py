@@ -23,6 +23,7 @@ from authsvc.vault.envelope import (
     seal,
     write_text,
 )
+from tests.scale import scaled
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "wycheproof" / "aes_gcm_test.json"
 KEY = bytes(range(32))
@@ -102,7 +103,7 @@ def test_associated_data_tells_neighbouring_parts_apart() -> None:
 
 
 @given(PARTS, PARTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_associated_data_is_equal_only_for_equal_parts(left: tuple[str, ...], right: tuple[str, ...]) -> None:
     same = associated_data(Place(*left[:5]), left[5]) == associated_data(Place(*right[:5]), right[5])
     assert same is (left == right)
@@ -118,7 +119,7 @@ def test_open_sealed_at_another_place_is_refused(index: int) -> None:
 
 
 @given(st.binary(max_size=100))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_text_of_a_blob_reads_back(blob: bytes) -> None:
     assert decode(encode(blob)) == blob
     assert read_text(write_text("dky_1", blob)) == ("dky_1", blob)

@@ -19,6 +19,7 @@ from authsvc.tokens.formats import (
     parse,
 )
 from authsvc.web.secret_text import SecretText
+from tests.scale import scaled
 
 ENVIRONMENTS = ["prod", "dev", "a", "eu-west-1", "a" * 63]
 
@@ -54,7 +55,7 @@ def test_parse_with_any_one_character_changed_is_refused() -> None:
 
 
 @given(st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_parse_with_a_character_dropped_doubled_or_swapped_is_refused(data: st.DataObject) -> None:
     text = generate(TokenType.DEVICE_SECRET, "dev").text.reveal()
     index = data.draw(st.integers(0, len(text) - 2))
@@ -77,7 +78,7 @@ def test_parse_with_something_around_is_none(addition: str) -> None:
 
 
 @given(st.text(max_size=300))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_parse_of_any_text_is_none(text: str) -> None:
     assert parse(text) is None
 

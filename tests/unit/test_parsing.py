@@ -22,6 +22,7 @@ from authsvc.web.parsing import (
     require_utf8,
 )
 from authsvc.web.problems import PayloadTooLarge, UnsupportedMediaType
+from tests.scale import scaled
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 JSON_VALUES = st.recursive(
@@ -82,14 +83,14 @@ def test_parse_json_accepts_what_is_json(text: str) -> None:
 
 
 @given(JSON_VALUES)
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=scaled(75, 200), deadline=None)
 def test_parse_json_returns_what_json_dumps_wrote(value: object) -> None:
     assert parse_json(json.dumps(value).encode()) == value
     assert parse_json(json.dumps(value, ensure_ascii=False).encode()) == value
 
 
 @given(st.binary(max_size=200) | TEXT.map(lambda text: f'["{text}'.encode()))
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=scaled(75, 200), deadline=None)
 def test_parse_json_of_anything_answers_or_refuses(body: bytes) -> None:
     try:
         parse_json(body)

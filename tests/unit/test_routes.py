@@ -23,6 +23,7 @@ from rbac.routes import (
     match,
 )
 from rbac.scopes import EVERYTHING, HeldScopes, InvalidScope
+from tests.scale import scaled
 
 AGNO = RouteTable(agno_default_rules(company=True, a2a_prefix="/a2a"))
 TABLE = [
@@ -291,7 +292,7 @@ path_parts = st.lists(st.sampled_from(["a", "b", "ab", "ba", "aabb"]), min_size=
 
 
 @given(pattern=pattern_parts, path=path_parts)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_match_pattern_fits_exactly_what_a_plain_expression_fits(pattern: list[str], path: list[str]) -> None:
     rule = RouteRule("GET", "/" + "/".join(pattern), ("x:read",))
     plain = "/" + "/".join(part.replace("{x}", "[^/]+").replace("*", ".*") for part in pattern)
@@ -300,7 +301,7 @@ def test_match_pattern_fits_exactly_what_a_plain_expression_fits(pattern: list[s
 
 
 @given(held=held_scopes, method=st.sampled_from(["GET", "POST", "PATCH", "DELETE"]), path=paths)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_match_agno_rules_decide_as_agentos_does_where_it_maps(held: list[str], method: str, path: str) -> None:
     found = AGNO.match(method, path, unmapped="allow")
     theirs = decide_route(held, route_map(company=True, a2a_prefix="/a2a"), method, path)

@@ -26,6 +26,7 @@ from rbac.scopes import (
     smallest_grant,
     visible_ids,
 )
+from tests.scale import scaled
 
 CUSTOM_ADMIN = "tenant:root"
 AUDIENCES = [AGENTOS_ADMIN, AUTHSVC_ADMIN, CUSTOM_ADMIN]
@@ -224,7 +225,7 @@ def test_visible_ids_truth_table(held: list[str], resource: str, action: str, ex
 
 
 @given(held=scope_sets, admin_scope=audiences, resource=st.sampled_from(RESOURCES))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_visible_ids_equals_asking_one_by_one(held: frozenset[str], admin_scope: str, resource: str) -> None:
     ids = visible_ids(held, resource, "read", admin_scope=admin_scope)
     for one in ("a1", "a2", "A1", "other"):
@@ -256,7 +257,7 @@ def test_intersect_one_pass_iterables_are_read_once() -> None:
 
 
 @given(left=scope_sets, right=scope_sets, probe=well_formed, admin_scope=audiences)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_intersect_is_the_largest_set_both_sides_cover(
     left: frozenset[str], right: frozenset[str], probe: str, admin_scope: str
 ) -> None:
@@ -268,7 +269,7 @@ def test_intersect_is_the_largest_set_both_sides_cover(
 
 
 @given(first=scope_sets, second=scope_sets, third=scope_sets, admin_scope=audiences)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_intersect_is_commutative_and_associative(
     first: frozenset[str], second: frozenset[str], third: frozenset[str], admin_scope: str
 ) -> None:
@@ -302,7 +303,7 @@ def test_minimise_truth_table(scopes: set[str], expected: set[str]) -> None:
 
 
 @given(scopes=scope_sets, probe=well_formed, admin_scope=audiences)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_minimise_keeps_the_meaning_and_nothing_twice(scopes: frozenset[str], probe: str, admin_scope: str) -> None:
     least = minimise(scopes, admin_scope=admin_scope)
     assert least <= scopes
@@ -330,7 +331,7 @@ def test_explain_malformed_requirement_raises() -> None:
 
 
 @given(held=scope_sets, required=well_formed, admin_scope=audiences)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 def test_explain_missing_grant_once_given_allows(held: frozenset[str], required: str, admin_scope: str) -> None:
     verdict = explain(held, required, admin_scope=admin_scope)
     if verdict.missing is None:
@@ -347,7 +348,7 @@ def test_own_admin_covers_every_own_scope() -> None:
 
 
 @given(text=st.text(max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(75, 300), deadline=None)
 def test_parse_any_text_returns_itself_or_refuses(text: str) -> None:
     try:
         assert str(parse(text)) == text

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authsvc.web.token_bucket import MICROSECONDS, Rate, Verdict, take
+from tests.scale import scaled
 
 pytestmark = pytest.mark.pure
 START = 1_800_000_000 * MICROSECONDS
@@ -63,7 +64,7 @@ def test_clock_set_back_a_little_stays_refused() -> None:
     assert not take(full_at, rate, now=START - MICROSECONDS)[1].allowed
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(75, 200), deadline=None)
 @given(st.integers(1, 1000), st.lists(st.integers(0, 30 * MICROSECONDS), max_size=60))
 def test_any_sequence_allows_what_a_counter_of_tokens_allows(limit: int, waits: list[int]) -> None:
     rate, now, full_at = Rate(limit), START, 0
