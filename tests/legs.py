@@ -12,10 +12,34 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.scale import scaled
+
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements-dev.lock"
 INSTALLER = ROOT / "tests" / "environments.py"
 NEWER = ("3.14", "3.13", "3.12")
+# What asks no database, or asks each alike, runs once, on SQLite: the pure rules, the shape of the source and of the
+# described API, who is let in where, forms and their buttons, texts, starts, browsers and other people's clients.
+ALIKE = (
+    "tests/unit",
+    "tests/house",
+    "tests/browser",
+    "tests/compat",
+    *(f"tests/api/test_{name}.py" for name in ("cors", "forward_auth", "gateway_snippets", "schema",
+                                               "schema_examples")),
+    *(f"tests/admin/test_{name}.py" for name in ("addresses", "auditor", "gateway_routes", "isolation", "passkeys",
+                                                 "second_factor", "step_up")),
+    *(f"tests/services/test_{name}.py" for name in ("canary_everywhere", "command_usage", "onboard_terminal",
+                                                    "production_start", "worker_start")),
+    "tests/faults/test_no_outbound.py",
+)  # fmt: skip
+SCOPES_OF_CALLS = [
+    f"--deselect=tests/api/test_areas.py::test_call_with_{rest}"
+    for rest in (
+        "another_scope_is_403_that_names_the_scope_and_is_audited",
+        "its_scope_alone_is_not_refused_for_scope",
+    )
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +60,15 @@ def newer_python_leg() -> Leg | None:
     if python is None:
         return None
     interpreter = _environment(python)
-    # What depends on Django runs again, but for the long crawl; pure modules and foreign clients are the same for both.
-    return Leg(
-        "newest Django",
-        interpreter,
-        "",
-        [
-            "tests/admin",
-            "--ignore=tests/admin/test_isolation.py",
-            *(f"tests/api/test_{name}.py" for name in ("areas", "devices", "input", "oauth", "limits")),
-        ],
-    )
+    # What depends on Django runs again, but for the long crawls; pure modules and foreign clients are alike for both.
+    crawls = (f"--ignore=tests/admin/test_{name}.py" for name in ("addresses", "auditor", "isolation"))
+    areas = (f"tests/api/test_{name}.py" for name in ("areas", "devices", "input", "limits", "oauth"))
+    return Leg("newest Django", interpreter, "", ["tests/admin", *crawls, *areas, *SCOPES_OF_CALLS])
+
+
+def asks_the_database() -> list[str]:
+    """Return what of the suite a second database is asked: all of it at the full scale."""
+    return [] if scaled(quick=0, full=1) else [*(f"--ignore={path}" for path in ALIKE), *SCOPES_OF_CALLS]
 
 
 def _working(name: str) -> str | None:

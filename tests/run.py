@@ -1,6 +1,7 @@
 """Runs every leg of the suite: SQLite, PostgreSQL, and Django's newest version where a newer Python is installed.
 
 A leg that cannot run here prints one line; with ``CI=true`` it is a failure. ``make test`` is this file.
+``AUTHSVC_TEST_SCALE=full`` leaves nothing out on PostgreSQL, and gives the long runs their full size.
 Extra arguments go to pytest, e.g. ``make test ARGS="-k audit"``.
 """
 
@@ -12,23 +13,9 @@ import subprocess
 import sys
 import time
 
-from tests.legs import Leg, newer_python_leg
+from tests.legs import Leg, asks_the_database, newer_python_leg
 from tests.servers import ServerUnavailable, postgresql, redis
 
-# What asks no database, or asks each alike, runs once, on SQLite: the pure rules, the shape of the source and of the
-# described API, the checks before a start, the crawl through the admin, and browsers and other people's clients.
-ASKS_THE_DATABASE = [
-    "-m",
-    "not browser and not compat",
-    "--ignore=tests/unit",
-    "--ignore=tests/house",
-    "--ignore=tests/api/test_schema.py",
-    "--ignore=tests/services/test_production_start.py",
-    "--ignore=tests/services/test_command_usage.py",
-    "--ignore=tests/admin/test_isolation.py",
-    "--ignore=tests/faults/test_no_outbound.py",
-    "--ignore=tests/compat",
-]
 # Two for each core: a browser, a gateway or a server that starts is waited for most of the time.
 # Files go out in their order, so that the short unit tests come last and no process is left alone with a long one.
 IN_ORDER = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
@@ -47,7 +34,7 @@ def main(arguments: list[str]) -> int:
         database = os.environ.get("TEST_DATABASE_URL") or _start(servers, "postgresql", failed)
         legs = [Leg("sqlite", sys.executable, "")]
         if database:
-            legs.append(Leg("postgresql", sys.executable, database, ASKS_THE_DATABASE))
+            legs.append(Leg("postgresql", sys.executable, database, asks_the_database()))
         newer = newer_python_leg()
         if newer is not None:
             legs.append(newer)

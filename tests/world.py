@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.signals import setting_changed
 from django.test import Client
+from django.test.client import ClientHandler
 
 from authsvc.tenants.models import Environment
 from authsvc.tenants.services import environment_caller, system_caller
@@ -24,11 +27,27 @@ def altered(secret: str) -> str:
     return secret[:-1] + ("y" if secret.endswith("x") else "x")
 
 
+@functools.cache
+def handler(*, enforces_csrf: bool) -> ClientHandler:
+    """Return what test clients ask: the middleware is loaded once, and again when a setting changed."""
+    return ClientHandler(enforce_csrf_checks=enforces_csrf)
+
+
+setting_changed.connect(lambda **_: handler.cache_clear(), weak=False)
+
+
+def new_client(*, enforces_csrf: bool = False) -> Client:
+    """Return a test client without cookies."""
+    client = Client()
+    client.handler = handler(enforces_csrf=enforces_csrf)
+    return client
+
+
 class Api:
     """A test client that sends one bearer and JSON, and reads JSON back."""
 
     def __init__(self, bearer: str = "") -> None:
-        self.client = Client(enforce_csrf_checks=True)
+        self.client = new_client(enforces_csrf=True)
         self.headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -44,6 +63,9 @@ class Api:
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         """POST."""
         return self.send("POST", path, {} if body is None else body, **headers)
+
+
+_callers: dict[str, Caller] = {}
 
 
 @dataclass(frozen=True)
@@ -64,7 +86,10 @@ class Place:
 
     def caller(self) -> Caller:
         """Return a system caller inside this environment: every scope, trust 3."""
-        return environment_caller(system_caller(), self.environment())
+        name = self.document["client_id"]
+        if name not in _callers:
+            _callers[name] = environment_caller(system_caller(), self.environment())
+        return _callers[name]
 
     def api(self) -> Api:
         """Return a client with this environment's administrator API key."""
@@ -84,7 +109,7 @@ class Place:
 
     def form(self, rest: str, fields: dict[str, str], **headers: str) -> Any:
         """POST a form below this environment's issuer."""
-        return Client().post(self.path(rest), urlencode(fields), content_type=FORM, headers=headers)
+        return new_client().post(self.path(rest), urlencode(fields), content_type=FORM, headers=headers)
 
     def access_token(self, **fields: str) -> str:
         """Return an access token of the demo client."""

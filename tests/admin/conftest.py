@@ -13,7 +13,7 @@ from authsvc.operators.models import Authenticator
 from authsvc.operators.sealing import seal_factor_key
 from authsvc.tenants.models import Operator
 from authsvc.tenants.second_factor import SHOWN_AT
-from tests.world import World
+from tests.world import World, new_client
 
 SignedIn = Callable[[str], Client]
 
@@ -23,7 +23,7 @@ def signed_in(world: World) -> SignedIn:
     """Return a function from an operator's name to a client signed in as them."""
 
     def client_of(username: str) -> Client:
-        client = Client()
+        client = new_client()
         client.force_login(Operator.objects.get(username=username))
         return client
 
