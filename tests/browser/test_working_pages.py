@@ -21,8 +21,8 @@ from tests.scale import scaled
 pytestmark = pytest.mark.browser
 KEY = "sk-ant-api03-" + "Qx7" * 30
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-# Only faults are described node by node: what passes is most of a page, and is thrown away.
 LOOKS_THAT_SHARE = scaled(2, 1)  # the light and the dark look ask axe about every other page each, or about all
+# Only faults are described node by node: what passes is most of a page, and is thrown away.
 OPTIONS = json.dumps({"resultTypes": ["violations"], "runOnly": {"type": "tag", "values": TAGS}})
 
 

@@ -94,7 +94,8 @@ def sqlite_store(place: str) -> BucketStore:
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_four_processes_of_eight_threads_pass_exactly_the_limit(kind: str, tmp_path: Path, redis_url: str) -> None:
     make, place = (sqlite_store, str(tmp_path / "limits")) if kind == "sqlite" else (RedisStore, redis_url)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     result: multiprocessing.Queue = context.Queue()
     workers = [context.Process(target=count_allowed, args=(make, place, result)) for _ in range(PROCESSES)]
     for worker in workers:

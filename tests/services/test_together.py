@@ -34,6 +34,7 @@ from authsvc.web.caller import Caller
 from authsvc.web.problems import Conflict
 from profiles.models import Lease, Profile
 from profiles.services.resolve import ResolveQuery, resolve_credential
+from tests import warm
 from tests.live import LiveServer
 from tests.scale import scaled
 from tests.world import Api, Place, World
@@ -248,16 +249,13 @@ def get_key_holder(place: Place) -> str:
     return admit(place.api_key, audience="authsvc", now=datetime.now(UTC)).principal_id
 
 
-def run_probe(live: LiveServer, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.services.together_probe", *arguments]
-    return subprocess.Popen(command, env=live.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+PROBE = ["-m", "tests.services.together_probe"]
 
 
 def test_who_waits_behind_a_slow_commit_shares_the_next_one(live: LiveServer) -> None:
-    probe = run_probe(live, "line")
-    told, failed = probe.communicate(timeout=60)
-    assert probe.returncode == 0, failed[-2000:]
-    found = json.loads(told)
+    probe = warm.run([*PROBE, "line"], live.environment)
+    assert probe.returncode == 0, probe.stderr[-2000:]
+    found = json.loads(probe.stdout)
     assert found["leaders"] == 1, "one of those who waited wrote for all of them"
     assert found["seen by another connection"] == found["answered"]
     assert found["failed"] == ["Conflict"]
@@ -265,7 +263,8 @@ def test_who_waits_behind_a_slow_commit_shares_the_next_one(live: LiveServer) ->
 
 
 def test_a_killed_process_loses_nothing_it_answered(live: LiveServer) -> None:
-    probe = run_probe(live, "for ever")
+    command = [sys.executable, *PROBE, "for ever"]
+    probe = subprocess.Popen(command, env=live.environment, stdout=subprocess.PIPE, text=True)
     assert probe.stdout is not None
     answered: list[str] = []
     enough = threading.Event()
@@ -284,7 +283,6 @@ def test_a_killed_process_loses_nothing_it_answered(live: LiveServer) -> None:
     reader.join(20)
     assert enough.is_set()
     whole = [line for line in answered if line.endswith(".")]
-    found = run_probe(live, "missing", *whole)
-    told, failed = found.communicate(timeout=60)
-    assert found.returncode == 0, failed[-2000:]
-    assert json.loads(told) == {"missing": [], "intact": True}
+    found = warm.run([*PROBE, "missing", *whole], live.environment)
+    assert found.returncode == 0, found.stderr[-2000:]
+    assert json.loads(found.stdout) == {"missing": [], "intact": True}
