@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 
+from authsvc.audit.changes import POLL_SECONDS
 from tests.live import LiveServer, start_live_server
 from tests.servers import _account, _is_ready, _wait, postgresql_binaries
 
@@ -133,6 +134,7 @@ def test_database_gone_answers_503_and_recovers_alone(tmp_path: Path) -> None:
         require_fine(before)
         published = before["keys"].json()
         store.stop()
+        time.sleep(2 * POLL_SECONDS)  # until then a worker may tell what it knows, which is not yet too old
         for _ in range(2):
             gone = answers(server)
             assert gone.pop("live").status_code == 200
