@@ -1,6 +1,8 @@
-"""Which legs there are: the database to run on, and the newest Django on a newer Python when one is installed.
+"""Which legs there are: everything on SQLite, then what asks the database on PostgreSQL and the newest Django.
 
-``python -m tests.legs`` makes the environment of the newer Python beforehand.
+The second leg runs on the newest Python beside ours when one is installed, as the image of ``deploy/`` does, and the
+lock gives it a newer Django. At the full scale nothing is left out: PostgreSQL runs with both. ``python -m tests.legs``
+makes the environment of the newer Python beforehand.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ LOCK = ROOT / "requirements-dev.lock"
 INSTALLER = ROOT / "tests" / "environments.py"
 NEWER = ("3.14", "3.13", "3.12")
 # What asks no database, or asks each alike, runs once, on SQLite: the pure rules, the shape of the source and of the
-# described API, who is let in where, forms and their buttons, texts, starts, browsers and other people's clients.
+# described API, who is let in where, crawls of the admin, texts, starts, browsers and other people's clients.
 ALIKE = (
     "tests/unit",
     "tests/house",
@@ -27,19 +29,16 @@ ALIKE = (
     "tests/compat",
     *(f"tests/api/test_{name}.py" for name in ("cors", "forward_auth", "gateway_snippets", "schema",
                                                "schema_examples")),
-    *(f"tests/admin/test_{name}.py" for name in ("addresses", "auditor", "gateway_routes", "isolation", "passkeys",
-                                                 "second_factor", "step_up")),
+    *(f"tests/admin/test_{name}.py" for name in ("addresses", "auditor", "isolation")),
     *(f"tests/services/test_{name}.py" for name in ("canary_everywhere", "command_usage", "onboard_terminal",
                                                     "production_start", "worker_start")),
     "tests/faults/test_no_outbound.py",
 )  # fmt: skip
-SCOPES_OF_CALLS = [
-    f"--deselect=tests/api/test_areas.py::test_call_with_{rest}"
-    for rest in (
-        "another_scope_is_403_that_names_the_scope_and_is_audited",
-        "its_scope_alone_is_not_refused_for_scope",
-    )
-]
+ALIKE_BY_NAME = (
+    "tests/api/test_areas.py::test_call_with_another_scope_is_403_that_names_the_scope_and_is_audited",
+    "tests/api/test_areas.py::test_call_with_its_scope_alone_is_not_refused_for_scope",
+    "tests/api/test_input.py::test_every_route_has_the_house_headers_on_every_answer",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +51,35 @@ class Leg:
     arguments: list[str] = field(default_factory=list)
 
 
-def newer_python_leg() -> Leg | None:
-    """Return the leg on the newest Python beside ours, made from the lock; ``None`` without one."""
-    if sys.version_info >= (3, 12):
-        return None
-    python = next((found for version in NEWER if (found := _working(f"python{version}"))), None)
-    if python is None:
-        return None
-    interpreter = _environment(python)
-    # What depends on Django runs again, but for the long crawls; pure modules and foreign clients are alike for both.
-    crawls = (f"--ignore=tests/admin/test_{name}.py" for name in ("addresses", "auditor", "isolation"))
-    areas = (f"tests/api/test_{name}.py" for name in ("areas", "devices", "input", "limits", "oauth"))
-    return Leg("newest Django", interpreter, "", ["tests/admin", *crawls, *areas, *SCOPES_OF_CALLS])
+def legs(database_url: str) -> list[Leg]:
+    """Return what to run here; the URL is empty where there is no PostgreSQL."""
+    newer = newer_python()
+    found = [Leg("sqlite", sys.executable, "")]
+    if database_url and (is_full() or newer is None):
+        found.append(Leg("postgresql", sys.executable, database_url, asks_the_database()))
+    if newer is not None:
+        name = "postgresql, newest Django" if database_url else "newest Django"
+        found.append(Leg(name, newer, database_url, asks_the_database()))
+    return found
 
 
 def asks_the_database() -> list[str]:
-    """Return what of the suite a second database is asked: all of it at the full scale."""
-    return [] if scaled(quick=0, full=1) else [*(f"--ignore={path}" for path in ALIKE), *SCOPES_OF_CALLS]
+    """Return what of the suite the second leg runs: all of it at the full scale."""
+    left_out = [*(f"--ignore={path}" for path in ALIKE), *(f"--deselect={test}" for test in ALIKE_BY_NAME)]
+    return [] if is_full() else left_out
+
+
+def is_full() -> bool:
+    """True when everything is to be run at its full size."""
+    return bool(scaled(quick=0, full=1))
+
+
+def newer_python() -> str | None:
+    """Return the newest Python beside ours, with what the tests need, made from the lock; ``None`` without one."""
+    if sys.version_info >= (3, 12):
+        return None
+    python = next((found for version in NEWER if (found := _working(f"python{version}"))), None)
+    return None if python is None else _environment(python)
 
 
 def _working(name: str) -> str | None:
@@ -96,4 +107,4 @@ def _environment(python: str) -> str:
 
 
 if __name__ == "__main__":
-    newer_python_leg()
+    newer_python()

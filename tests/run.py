@@ -1,4 +1,4 @@
-"""Runs every leg of the suite: SQLite, PostgreSQL, and Django's newest version where a newer Python is installed.
+"""Runs every leg of the suite: SQLite, then PostgreSQL with Django's newest version where a newer Python is installed.
 
 A leg that cannot run here prints one line; with ``CI=true`` it is a failure. ``make test`` is this file.
 ``AUTHSVC_TEST_SCALE=full`` leaves nothing out on PostgreSQL, and gives the long runs their full size.
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from tests.legs import Leg, asks_the_database, newer_python_leg
+from tests.legs import Leg, legs
 from tests.servers import ServerUnavailable, postgresql, redis
 
 # Two for each core: a browser, a gateway or a server that starts is waited for most of the time.
@@ -32,15 +32,10 @@ def main(arguments: list[str]) -> int:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment["TEST_REDIS_URL"] = os.environ.get("TEST_REDIS_URL") or _start(servers, "redis", failed)
         database = os.environ.get("TEST_DATABASE_URL") or _start(servers, "postgresql", failed)
-        legs = [Leg("sqlite", sys.executable, "")]
-        if database:
-            legs.append(Leg("postgresql", sys.executable, database, asks_the_database()))
-        newer = newer_python_leg()
-        if newer is not None:
-            legs.append(newer)
-        else:
+        found = legs(database)
+        if not any("newest" in leg.name for leg in found):
             print("authsvc tests: no newer Python here, so Django's newest version is not tested", flush=True)  # noqa: T201
-        for leg in legs:
+        for leg in found:
             if not _run(leg, environment, arguments):
                 failed.append(leg.name)
     print(f"authsvc tests: {'failed: ' + ', '.join(failed) if failed else 'every leg passed'}", flush=True)  # noqa: T201
@@ -60,7 +55,7 @@ def _start(servers: contextlib.ExitStack, name: str, failed: list[str]) -> str:
 def _run(leg: Leg, environment: dict[str, str], arguments: list[str]) -> bool:
     print(f"authsvc tests: leg {leg.name}", flush=True)  # noqa: T201
     began = time.monotonic()
-    settings = {**environment, "TEST_DATABASE_URL": leg.database_url, "AUTHSVC_TEST_LEG": leg.name}
+    settings = {**environment, "TEST_DATABASE_URL": leg.database_url}
     command = [leg.python, "-m", "pytest", "-q", *IN_ORDER, *leg.arguments, *arguments]
     result = subprocess.run(command, env=settings, check=False)
     print(f"authsvc tests: leg {leg.name} took {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201

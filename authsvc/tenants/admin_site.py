@@ -19,6 +19,7 @@ from authsvc.audit.models import PLATFORM, AuditEvent
 from authsvc.tenants.models import Environment, Operator, Tenant
 from authsvc.tenants.second_factor import Step, is_verified, next_step
 from authsvc.tenants.services import MEMBERSHIP_SCOPES, operator_caller
+from authsvc.tenants.sidebar import Sidebar
 from authsvc.tenants.sign_in import SignInForm
 from authsvc.web.caller import Caller
 from authsvc.web.chart import Chart
@@ -74,6 +75,7 @@ class HouseAdminSite(admin.AdminSite):
         super().__init__(name)
         self.attention: list[CountsAttention] = []
         self.charts: list[ShowsChart] = []
+        self.sidebar = Sidebar(self)
 
     def index(self, request: HttpRequest, extra_context: Any = None) -> TemplateResponse:
         """Show first what waits for a person, then what happened, then every page."""
@@ -93,7 +95,15 @@ class HouseAdminSite(admin.AdminSite):
         if self.has_permission(request):
             place = chosen_place(request)
             context |= {"places": places_of(request), "environment": place, "chosen_place": place}
+            context["sidebar"] = self.sidebar.drawn(request, context["available_apps"])
         return context
+
+    def get_app_list(self, request: Any, app_label: str | None = None) -> Any:
+        """Return the pages the operator may use, by app; worked out once for all who may do the same."""
+        make = super().get_app_list
+        if app_label or not self.has_permission(request):
+            return make(request, app_label)
+        return self.sidebar.pages(request, lambda: make(request))
 
     def has_permission(self, request: HttpRequest) -> bool:
         """True for platform operators, and for operators with a membership; decided once per request and user."""

@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,7 +114,17 @@ def profiles(browser: Browser, signed_in_state: Any) -> Callable[[str], BrowserC
     return functools.cache(lambda view: profile(browser, view, signed_in_state))
 
 
-@pytest.fixture(params=list(VIEWS)[:: scaled(3, 1)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every test its looks: pages are seen on desk and phone, a flow is gone through on one; at full size all."""
+    if "visit" not in metafunc.fixturenames:
+        return
+    looks = list(VIEWS)[:: scaled(3, 1)]
+    if scaled(1, 0) and not metafunc.definition.get_closest_marker("axe"):
+        looks = [looks[zlib.crc32(metafunc.function.__name__.encode()) % len(looks)]]
+    metafunc.parametrize("visit", looks, indirect=True)
+
+
+@pytest.fixture
 def visit(
     request: pytest.FixtureRequest, live: LiveServer, profiles: Callable[[str], BrowserContext]
 ) -> Iterator[Visit]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,8 +14,9 @@ from joserfc.jwk import KeySet
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from tests.compat.guarded import Guarded, bearer, guarded_by, service_token
+from tests.compat.guarded import Guarded, StartsProxy, bearer, echo_server, guarded_by, service_token
 from tests.compat.proxies import caddy, envoy
+from tests.live import free_port
 
 pytestmark = pytest.mark.compat
 
@@ -59,3 +62,13 @@ def test_client_that_names_another_path_is_asked_about_its_own(guarded: Guarded)
     headers = {**bearer(service_token(guarded)), "X-Envoy-Original-Path": "/health", "X-Original-Uri": "/health"}
     answer = httpx.request("DELETE", f"http://{guarded.address}/agents/a1", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope")
+
+
+@pytest.mark.parametrize(("proxy", "status"), [(caddy, 502), (envoy, 503)], ids=["caddy", "envoy"])
+def test_nobody_to_ask_lets_nobody_through_and_is_no_refusal(
+    guarded: Guarded, tmp_path: Path, proxy: StartsProxy, status: int
+) -> None:
+    nobody = replace(guarded.live, base_url=f"http://127.0.0.1:{free_port()}")
+    with echo_server() as upstream, proxy(tmp_path, nobody, upstream) as address:
+        answer = httpx.get(f"http://{address}/agents", headers=bearer(service_token(guarded)))
+    assert (answer.status_code, answer.text) == (status, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.legs import ALIKE, ROOT, SCOPES_OF_CALLS, asks_the_database
+from tests.legs import ALIKE, ALIKE_BY_NAME, ROOT, asks_the_database, legs
 
 
 def test_every_path_that_a_second_database_is_not_asked_exists() -> None:
@@ -12,8 +12,7 @@ def test_every_path_that_a_second_database_is_not_asked_exists() -> None:
 
 
 def test_every_test_that_is_left_out_by_name_exists() -> None:
-    named = [text.removeprefix("--deselect=").split("::") for text in SCOPES_OF_CALLS]
-    assert named != []
+    named = [test.split("::") for test in ALIKE_BY_NAME]
     assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
 
 
@@ -22,3 +21,15 @@ def test_full_scale_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asks_the_database() == []
     monkeypatch.setenv("AUTHSVC_TEST_SCALE", "quick")
     assert f"--ignore={ALIKE[0]}" in asks_the_database()
+
+
+def test_second_leg_joins_the_other_database_to_the_newest_django(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.legs.newer_python", lambda: "newer")
+    assert [(leg.name, leg.python) for leg in legs("postgres://")][1:] == [("postgresql, newest Django", "newer")]
+    assert [(leg.name, leg.database_url) for leg in legs("")][1:] == [("newest Django", "")]
+    monkeypatch.setenv("AUTHSVC_TEST_SCALE", "full")
+    assert [leg.name for leg in legs("postgres://")] == ["sqlite", "postgresql", "postgresql, newest Django"]
+    monkeypatch.setattr("tests.legs.newer_python", lambda: None)
+    monkeypatch.setenv("AUTHSVC_TEST_SCALE", "quick")
+    assert [leg.name for leg in legs("postgres://")] == ["sqlite", "postgresql"]
+    assert [leg.name for leg in legs("")] == ["sqlite"]
