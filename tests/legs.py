@@ -27,18 +27,14 @@ ALIKE = (
     "tests/house",
     "tests/browser",
     "tests/compat",
-    *(f"tests/api/test_{name}.py" for name in ("cors", "forward_auth", "gateway_snippets", "schema",
-                                               "schema_examples")),
+    *(f"tests/api/test_{name}.py" for name in ("areas", "cors", "forward_auth", "gateway_snippets", "schema",
+                                               "schema_examples", "standard_eight")),
     *(f"tests/admin/test_{name}.py" for name in ("addresses", "auditor", "isolation")),
     *(f"tests/services/test_{name}.py" for name in ("canary_everywhere", "command_usage", "onboard_terminal",
-                                                    "production_start", "worker_start")),
+                                                    "production_start", "token_catalogue", "worker_start")),
     "tests/faults/test_no_outbound.py",
 )  # fmt: skip
-ALIKE_BY_NAME = (
-    "tests/api/test_areas.py::test_call_with_another_scope_is_403_that_names_the_scope_and_is_audited",
-    "tests/api/test_areas.py::test_call_with_its_scope_alone_is_not_refused_for_scope",
-    "tests/api/test_input.py::test_every_route_has_the_house_headers_on_every_answer",
-)
+ALIKE_BY_NAME = ("tests/api/test_input.py::test_every_route_has_the_house_headers_on_every_answer",)
 
 
 @dataclass(frozen=True, slots=True)

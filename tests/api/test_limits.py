@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,6 +184,14 @@ def test_effective_limits_are_those_of_the_table() -> None:
     assert dict(effective_limits())["general"].limit == 100
 
 
+@pytest.fixture
+def one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock of the fixed windows stand still: a window may end at any moment, also in a test."""
+    moment = time.time()
+    monkeypatch.setattr("django_ratelimit.core.time", SimpleNamespace(time=lambda: moment))
+
+
+@pytest.mark.usefixtures("one_window")
 def test_admin_login_is_limited_per_name_and_never_from_another_address(world: World) -> None:
     client = Client()
     operator = world.document["operators"]["platform"]
@@ -198,6 +208,7 @@ def test_admin_login_is_limited_per_name_and_never_from_another_address(world: W
     assert sign_in(operator["password"], "198.51.100.2").status_code == 302
 
 
+@pytest.mark.usefixtures("one_window")
 def test_admin_login_is_limited_per_address_over_many_names(world: World) -> None:
     client = Client()
     statuses = [client.post("/admin/login/", {"username": f"n{n}", "password": "x"}).status_code for n in range(31)]

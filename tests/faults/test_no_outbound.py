@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.live import ROOT
+from tests import warm
 from tests.live_database import fresh_database
 
 SCRIPT = """
@@ -75,8 +73,7 @@ def test_demo_and_requests_open_no_connection_to_anywhere_else(tmp_path: Path) -
             "DATABASE_URL": database_url,
             "ANTHROPIC_API_KEY": "sk-ant-planted-canary",
         }
-        command = [sys.executable, "-c", SCRIPT]
-        ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+        ran = warm.run(["-c", SCRIPT], environment)
     assert ran.returncode == 0, ran.stderr[-2000:]
     seen = json.loads(ran.stdout.splitlines()[-1])
     assert seen["tried"] == []

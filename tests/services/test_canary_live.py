@@ -47,7 +47,7 @@ class ProcessList(threading.Thread):
 
     def run(self) -> None:
         """Look again and again until told that it is over."""
-        while not self.done.wait(0.01):
+        while not self.done.wait(0.05):
             for name in ("cmdline", "environ"):
                 for path in Path("/proc").glob(f"[0-9]*/{name}"):
                     with contextlib.suppress(OSError):
