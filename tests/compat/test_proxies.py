@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 
 from tests.compat.guarded import Guarded, StartsProxy, bearer, echo_server, guarded_by, service_token
 from tests.compat.proxies import caddy, envoy
-from tests.live import free_port
+from tests.live import LiveServer, free_port
 
 pytestmark = pytest.mark.compat
 
@@ -66,9 +66,9 @@ def test_client_that_names_another_path_is_asked_about_its_own(guarded: Guarded)
 
 @pytest.mark.parametrize(("proxy", "status"), [(caddy, 502), (envoy, 503)], ids=["caddy", "envoy"])
 def test_nobody_to_ask_lets_nobody_through_and_is_no_refusal(
-    guarded: Guarded, tmp_path: Path, proxy: StartsProxy, status: int
+    live: LiveServer, tmp_path: Path, proxy: StartsProxy, status: int
 ) -> None:
-    nobody = replace(guarded.live, base_url=f"http://127.0.0.1:{free_port()}")
+    nobody = replace(live, base_url=f"http://127.0.0.1:{free_port()}")
     with echo_server() as upstream, proxy(tmp_path, nobody, upstream) as address:
-        answer = httpx.get(f"http://{address}/agents", headers=bearer(service_token(guarded)))
+        answer = httpx.get(f"http://{address}/agents", headers=bearer(live.place("acme/prod")["gateway"]["token"]))
     assert (answer.status_code, answer.text) == (status, "")
