@@ -2,12 +2,13 @@
 
 The second leg runs on the newest Python beside ours when one is installed, as the image of ``deploy/`` does, and the
 lock gives it a newer Django. At the full scale nothing is left out: PostgreSQL runs with both. ``python -m tests.legs``
-makes the environment of the newer Python beforehand.
+makes the environment of the newer Python beforehand, and compiles the tests, which else each process would do.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -102,5 +103,13 @@ def _environment(python: str) -> str:
     return str(interpreter)
 
 
+def compile_tests() -> None:
+    """Let each Python collect the tests once, which keeps them compiled."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    for python in filter(None, (sys.executable, newer_python())):
+        command = [python, "-m", "pytest", "--collect-only", "--quiet"]
+        subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+
+
 if __name__ == "__main__":
-    newer_python()
+    compile_tests()

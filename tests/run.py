@@ -16,9 +16,9 @@ import time
 from tests.legs import Leg, legs
 from tests.servers import ServerUnavailable, postgresql, redis
 
-# Two for each core: a browser, a gateway or a server that starts is waited for most of the time.
+# Three for two cores: a browser, a gateway or a server that starts is waited for most of the time.
 # Files go out in their order, so that the short unit tests come last and no process is left alone with a long one.
-IN_ORDER = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
+IN_ORDER = ["-n", str(3 * (os.cpu_count() or 1) // 2), "--dist", "loadfile", "--no-loadscope-reorder"]
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 

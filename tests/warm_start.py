@@ -1,9 +1,9 @@
-"""A process that has loaded other people's modules and none of ours; what is started in it is a fork of it.
+"""A process that has loaded other people's modules, and of ours the pure ones; what is started in it is a fork of it.
 
 Started by ``tests/warm.py``, whose socket it reads until it closes. Each message is one command line with its
 environment and folder; beside it come the files of input, output and errors, and one for the ending. The fork takes
-them for its own, forgets this program, and runs ``manage.py``, ``-c`` or ``-m`` as the interpreter would: our modules,
-the settings among them, are loaded in it afresh.
+them for its own, forgets this program, and runs ``manage.py``, ``-c`` or ``-m`` as the interpreter would: the settings
+and every module of ours that could read them are loaded in it afresh.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import socket
 import sys
+import tomllib
+from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 1 << 20
@@ -32,11 +35,13 @@ LOADED = (
     "django.db.backends.sqlite3.base",
     "django.test.signals",
     "corsheaders.middleware",
+    "cryptography.x509",
     "django_otp.oath",
     "drf_spectacular.checks",
     "environ.compat",
     "fido2.server",
     "httpx",
+    "jwt",
     "psycopg",
     "rest_framework.authentication",
     "rest_framework.metadata",
@@ -49,7 +54,7 @@ LOADED = (
 
 def main() -> None:
     """Fork for each message; return in the fork once it is what it was asked to be."""
-    for name in LOADED:
+    for name in (*LOADED, *pure_modules()):
         importlib.import_module(name)
     gc.freeze()
     asking = socket.socket(fileno=0)
@@ -65,6 +70,20 @@ def main() -> None:
         for file in files:
             os.close(file)
         forget_ended()
+
+
+def pure_modules() -> list[str]:
+    """Return what the contract on pure modules names: none of them can read a setting."""
+    written = tomllib.loads(Path("pyproject.toml").read_text())
+    contracts = written["tool"]["importlinter"]["contracts"]
+    pure = next(contract for contract in contracts if contract["name"].startswith("Pure modules"))
+    packages = [(name, importlib.import_module(name)) for name in pure["source_modules"]]
+    below = (
+        f"{name}.{inner.name}"
+        for name, package in packages
+        for inner in pkgutil.iter_modules(getattr(package, "__path__", []))
+    )
+    return [*pure["source_modules"], *below]
 
 
 def forget_ended(options: int = os.WNOHANG) -> None:

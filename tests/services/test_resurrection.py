@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tests.live import LiveServer
 from tests.scale import scaled
 
-ROUNDS = scaled(5, 50)
+ROUNDS = scaled(2, 50)
 THREADS = 8
 BOUND_SECONDS = 1.0
 AFTERWARDS = 24
