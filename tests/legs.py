@@ -29,10 +29,11 @@ ALIKE = (
     "tests/browser",
     "tests/compat",
     *(f"tests/api/test_{name}.py" for name in ("areas", "cors", "forward_auth", "gateway_snippets", "schema",
-                                               "schema_examples", "standard_eight")),
+                                               "schema_examples", "standard_eight", "trust_matrix", "two_doors")),
     *(f"tests/admin/test_{name}.py" for name in ("addresses", "auditor", "isolation")),
     *(f"tests/services/test_{name}.py" for name in ("canary_everywhere", "command_usage", "onboard_terminal",
-                                                    "production_start", "token_catalogue", "worker_start")),
+                                                    "figures", "production_start", "token_catalogue",
+                                                    "worker_start")),
     "tests/faults/test_no_outbound.py",
 )  # fmt: skip
 ALIKE_BY_NAME = ("tests/api/test_input.py::test_every_route_has_the_house_headers_on_every_answer",)

@@ -44,9 +44,9 @@ class Sidebar:
         return reader
 
     def _once(self, key: Hashable, make: Callable[[], Made]) -> Made:
-        if key not in self._kept:
+        made: Made | None = self._kept.get(key)
+        if made is None:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[key] = make()
-        made: Made = self._kept[key]
+            made = self._kept[key] = make()
         return made

@@ -23,6 +23,7 @@ from profiles.providers import Kind
 from profiles.references import Strategy
 from profiles.services.status import StatusQuery, status_document
 from profiles.services.store import SecretMaterial, create_profile, retire_profile
+from tests.scale import scaled
 from tests.world import World
 
 HOUR_MS = 3_600_000
@@ -142,7 +143,7 @@ def test_setup_token_alone_is_advice_and_no_failure(caller: Caller, now: datetim
     assert (document["check"], document["auth"]["advice"][0]["code"]) == (0, "preferred_kind_missing")
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(scaled(12, 30)))
 def test_api_command_and_admin_agree_on_generated_situations(
     caller: Caller, now: datetime, world: World, seed: int
 ) -> None:

@@ -18,9 +18,12 @@ from rbac.services.gateways import get_gateway
 from rbac.services.grants import create_grant, get_principal, revoke_grant
 from rbac.services.routes import set_routes
 from rbac.services.service_accounts import create_service_account, issue_account_key
+from tests.scale import scaled
 from tests.world import Api, Place, World
 
-PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+PROPERTY = settings(
+    max_examples=scaled(20, 40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 class Somebody:

@@ -35,6 +35,7 @@ from devices.services.rotate import rotate_device_secret
 from devices.services.trust import device_trust
 from devices.states import State
 from devices.trust_changes import Happening
+from tests.scale import scaled
 from tests.world import World
 
 DAY = timedelta(days=1)
@@ -217,7 +218,7 @@ STEPS = st.tuples(
 
 
 @given(steps=st.lists(STEPS, min_size=5, max_size=25))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=scaled(10, 25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_history_every_change_of_level_or_status_has_its_event(
     world: World, steps: list[tuple[str, int, int]]
 ) -> None:
