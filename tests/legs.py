@@ -1,8 +1,9 @@
 """Which legs there are: everything on SQLite, then what asks the database on PostgreSQL and the newest Django.
 
 The second leg runs on the newest Python beside ours when one is installed, as the image of ``deploy/`` does, and the
-lock gives it a newer Django. At the full scale nothing is left out: PostgreSQL runs with both. ``python -m tests.legs``
-makes the environment of the newer Python beforehand, and compiles the tests, which else each process would do.
+lock gives it a newer Django. At the full scale everything runs on PostgreSQL too, in a leg between the two.
+``python -m tests.legs`` makes the environment of the newer Python beforehand, and compiles the tests, which else each
+process would do.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def legs(database_url: str) -> list[Leg]:
     newer = newer_python()
     found = [Leg("sqlite", sys.executable, "")]
     if database_url and (is_full() or newer is None):
-        found.append(Leg("postgresql", sys.executable, database_url, asks_the_database()))
+        found.append(Leg("postgresql", sys.executable, database_url, [] if is_full() else asks_the_database()))
     if newer is not None:
         name = "postgresql, newest Django" if database_url else "newest Django"
         found.append(Leg(name, newer, database_url, asks_the_database()))
@@ -62,9 +63,8 @@ def legs(database_url: str) -> list[Leg]:
 
 
 def asks_the_database() -> list[str]:
-    """Return what of the suite the second leg runs: all of it at the full scale."""
-    left_out = [*(f"--ignore={path}" for path in ALIKE), *(f"--deselect={test}" for test in ALIKE_BY_NAME)]
-    return [] if is_full() else left_out
+    """Return what leaves out of a leg what SQLite's leg has asked already."""
+    return [*(f"--ignore={path}" for path in ALIKE), *(f"--deselect={test}" for test in ALIKE_BY_NAME)]
 
 
 def is_full() -> bool:

@@ -16,11 +16,14 @@ def test_every_test_that_is_left_out_by_name_exists() -> None:
     assert [name for path, name in named if f"def {name}(" not in (ROOT / path).read_text()] == []
 
 
-def test_full_scale_leaves_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("newer", [None, "newer"])
+def test_full_scale_leaves_nothing_out_on_either_database(monkeypatch: pytest.MonkeyPatch, newer: str | None) -> None:
+    monkeypatch.setattr("tests.legs.newer_python", lambda: newer)
     monkeypatch.setenv("AUTHSVC_TEST_SCALE", "full")
-    assert asks_the_database() == []
+    assert [(leg.name, leg.arguments) for leg in legs("postgres://")][:2] == [("sqlite", []), ("postgresql", [])]
     monkeypatch.setenv("AUTHSVC_TEST_SCALE", "quick")
-    assert f"--ignore={ALIKE[0]}" in asks_the_database()
+    sqlite, second = legs("postgres://")
+    assert (sqlite.arguments, second.arguments) == ([], asks_the_database())
 
 
 def test_second_leg_joins_the_other_database_to_the_newest_django(monkeypatch: pytest.MonkeyPatch) -> None:
